@@ -1,0 +1,227 @@
+//! What a bucket does when the store has answered.
+
+use crate::domain::matches::Match;
+use crate::domain::notices::{AskAnswer, Breach, CallId, Guarantee, WithdrawAnswer};
+use crate::domain::tickets::{Ticket, TicketOutcome};
+use crate::domain::values::Timestamp;
+use crate::domain::writes::{Proposal, Refusal, WriteOutcome};
+
+use super::{Bucket, BucketEffect, Held, Parked, Why};
+
+/// The store's answer about one held ticket, with all that waits for it.
+pub(super) struct Answered {
+    pub(super) ticket: Ticket,
+    pub(super) parked: Vec<Parked>,
+    pub(super) outcome: WriteOutcome,
+    pub(super) now: Timestamp,
+}
+
+impl Bucket {
+    pub(super) fn opened(&mut self, call: CallId, done: Answered, effects: &mut Vec<BucketEffect>) {
+        let answer = match done.outcome {
+            WriteOutcome::Stored => {
+                effects.push(BucketEffect::Opened(done.ticket.clone()));
+                effects.push(BucketEffect::AnswerAsk(call, ticket_answer(&done.ticket)));
+                self.back(done.ticket, done.parked, done.now, effects);
+                return;
+            }
+            WriteOutcome::Refused(Refusal::AlreadyLive { ticket, matched }) => {
+                AskAnswer::Duplicate { ticket, matched }
+            }
+            WriteOutcome::Refused(_) | WriteOutcome::Unavailable => AskAnswer::Unavailable,
+        };
+        effects.push(closed(&done.ticket, TicketOutcome::Refused));
+        effects.push(BucketEffect::AnswerAsk(call, answer));
+        self.dismiss(&done.ticket, done.parked, effects);
+    }
+
+    pub(super) fn closed(
+        &mut self,
+        end: TicketOutcome,
+        caller: Option<CallId>,
+        done: Answered,
+        effects: &mut Vec<BucketEffect>,
+    ) {
+        match (done.outcome, caller) {
+            (WriteOutcome::Stored, _) => {
+                effects.push(closed(&done.ticket, end));
+                let answer = |call| BucketEffect::AnswerWithdraw(call, WithdrawAnswer::Withdrawn);
+                effects.extend(caller.map(answer));
+                self.dismiss(&done.ticket, done.parked, effects);
+            }
+            (WriteOutcome::Refused(_), _) => {
+                let answer = |call| BucketEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending);
+                effects.extend(caller.map(answer));
+                self.lost(done.ticket, done.parked, effects);
+            }
+            (WriteOutcome::Unavailable, Some(call)) => {
+                let answer = WithdrawAnswer::Unavailable;
+                effects.push(BucketEffect::AnswerWithdraw(call, answer));
+                self.back(done.ticket, done.parked, done.now, effects);
+            }
+            (WriteOutcome::Unavailable, None) => {
+                // Its end is due whether or not the store can take it now.
+                let again_at = self.backoff.next(done.now);
+                self.unfinished.insert((again_at, done.ticket.id));
+                let why = Why::Closing {
+                    outcome: end,
+                    caller: None,
+                };
+                self.hold(done.ticket, why, done.parked);
+            }
+        }
+    }
+
+    pub(super) fn counted(
+        &mut self,
+        call: CallId,
+        mut done: Answered,
+        effects: &mut Vec<BucketEffect>,
+    ) {
+        match done.outcome {
+            WriteOutcome::Stored => {
+                done.ticket.asks += 1;
+                effects.push(BucketEffect::AnswerAsk(call, ticket_answer(&done.ticket)));
+            }
+            WriteOutcome::Unavailable => {
+                effects.push(BucketEffect::AnswerAsk(call, AskAnswer::Unavailable));
+            }
+            WriteOutcome::Refused(_) => {
+                self.lost(done.ticket, done.parked, effects);
+                effects.push(BucketEffect::Reconsider(call));
+                return;
+            }
+        }
+        self.back(done.ticket, done.parked, done.now, effects);
+    }
+
+    pub(super) fn replaced(
+        &mut self,
+        new: Ticket,
+        call: CallId,
+        done: Answered,
+        effects: &mut Vec<BucketEffect>,
+    ) {
+        match done.outcome {
+            WriteOutcome::Stored => {
+                let answer = ticket_answer(&new);
+                effects.push(BucketEffect::Replaced {
+                    old: done.ticket.id,
+                    new,
+                });
+                effects.push(BucketEffect::AnswerAsk(call, answer));
+                self.dismiss(&done.ticket, done.parked, effects);
+            }
+            WriteOutcome::Unavailable => {
+                effects.push(BucketEffect::AnswerAsk(call, AskAnswer::Unavailable));
+                self.back(done.ticket, done.parked, done.now, effects);
+            }
+            WriteOutcome::Refused(_) => {
+                self.lost(done.ticket, done.parked, effects);
+                effects.push(BucketEffect::Reconsider(call));
+            }
+        }
+    }
+
+    pub(super) fn proposed(
+        &mut self,
+        proposal: &Proposal,
+        both: [Held; 2],
+        outcome: &WriteOutcome,
+        now: Timestamp,
+        effects: &mut Vec<BucketEffect>,
+    ) {
+        if *outcome == WriteOutcome::Stored {
+            self.matched(proposal, both, effects);
+            return;
+        }
+        if *outcome == WriteOutcome::Unavailable {
+            self.pairs_again_at = Some(self.backoff.next(now));
+        }
+        for held in both {
+            match outcome {
+                WriteOutcome::Refused(refusal) if refusal.names(held.ticket.id) => {
+                    self.lost(held.ticket, held.parked, effects);
+                }
+                _ => self.back(held.ticket, held.parked, now, effects),
+            }
+        }
+    }
+
+    fn matched(&mut self, proposal: &Proposal, both: [Held; 2], effects: &mut Vec<BucketEffect>) {
+        let Why::Proposed(ids) = both[0].why else {
+            return;
+        };
+        let [older, younger] = both;
+        let tickets = [older.ticket.clone(), younger.ticket.clone()];
+        let new = Match::new(ids, tickets, proposal.expires_at, self.timeouts);
+        effects.push(BucketEffect::Matched(Box::new(new)));
+        for held in [older, younger] {
+            self.dismiss(&held.ticket, held.parked, effects);
+        }
+    }
+
+    /// The ticket waits again; what was parked is decided as if it came now.
+    fn back(
+        &mut self,
+        ticket: Ticket,
+        parked: Vec<Parked>,
+        now: Timestamp,
+        effects: &mut Vec<BucketEffect>,
+    ) {
+        let id = ticket.id;
+        self.queue.insert(ticket);
+        effects.extend(self.on_time(now));
+        for parked in parked {
+            match parked {
+                Parked::Ask { again, call } => self.decide_ask(id, again, call, effects),
+                Parked::Withdraw { call, until } => {
+                    // Removed already where the time ran out just now: then it has its answer.
+                    if self.impatient.remove(&(until, call, id)) {
+                        self.decide_withdraw(id, call, until, now, effects);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The ticket has left this bucket.
+    fn dismiss(&mut self, ticket: &Ticket, parked: Vec<Parked>, effects: &mut Vec<BucketEffect>) {
+        for parked in parked {
+            match parked {
+                Parked::Ask { call, .. } => effects.push(BucketEffect::Reconsider(call)),
+                Parked::Withdraw { call, until } => {
+                    if self.impatient.remove(&(until, call, ticket.id)) {
+                        let answer = WithdrawAnswer::NotPending;
+                        effects.push(BucketEffect::AnswerWithdraw(call, answer));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The database does not know this ticket as waiting, although memory did: the database decides.
+    fn lost(&mut self, ticket: Ticket, parked: Vec<Parked>, effects: &mut Vec<BucketEffect>) {
+        effects.push(BucketEffect::Breached(Breach {
+            guarantee: Guarantee::Durable,
+            seen: "a stored ticket was found not to wait in the database",
+        }));
+        effects.push(closed(&ticket, TicketOutcome::Refused));
+        self.dismiss(&ticket, parked, effects);
+    }
+}
+
+fn ticket_answer(ticket: &Ticket) -> AskAnswer {
+    AskAnswer::Ticket {
+        ticket: Box::new(ticket.clone()),
+        matched: false,
+    }
+}
+
+fn closed(ticket: &Ticket, outcome: TicketOutcome) -> BucketEffect {
+    BucketEffect::Closed {
+        ticket: ticket.id,
+        user: ticket.user.clone(),
+        outcome,
+    }
+}

@@ -1,0 +1,61 @@
+//! Every hard bound, with its unit; relations between them are checked while compiling.
+
+/// Longest user id, in bytes.
+pub const USER_ID_BYTES_MAX: usize = 255;
+/// Longest topic after trimming, in characters.
+pub const TOPIC_CHARS_MAX: usize = 64;
+/// People that one ticket remembers not to meet again; the oldest are forgotten first.
+pub const AVOIDED_MAX: usize = 32;
+/// Silences in a row with which a ticket ends.
+pub const SILENCES_MAX: u8 = 2;
+/// Commands that wait at one ticket or match for a write under way; one more is refused.
+pub const PARKED_MAX: usize = 16;
+/// Longest time a canceller waits for the outcome of a proposal, in milliseconds.
+pub const CANCEL_WAIT_MS: u64 = 1_000;
+/// What a confirmation window that ran out while the server was down gets more, in milliseconds.
+pub const DOWNTIME_GRACE_MS: u64 = 10_000;
+/// How long after the confirmation window the opening of a session is tried, in milliseconds.
+pub const OPENING_GIVE_UP_MS: u64 = 30_000;
+/// First wait before something that failed is tried again, in milliseconds.
+pub const RETRY_FIRST_MS: u64 = 100;
+/// Longest wait before something that failed is tried again, in milliseconds.
+pub const RETRY_MAX_MS: u64 = 2_000;
+/// Longest body of a request, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest path of a request with its query, in bytes.
+pub const PATH_BYTES_MAX: usize = 8 * 1024;
+/// All headers of a request together, in bytes.
+pub const HEADERS_BYTES_MAX: usize = 32 * 1024;
+/// Longest time until the head or the body of a request is complete, in milliseconds.
+pub const REQUEST_READ_MS: u64 = 10_000;
+/// Longest message that a client may send on its socket, in bytes.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Messages that a client may send on its socket at once.
+pub const SOCKET_MESSAGES_BURST: u32 = 20;
+/// Messages per second that a client may send on its socket after the burst.
+pub const SOCKET_MESSAGES_PER_SECOND: u32 = 10;
+
+const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS, "waits grow");
+const _: () = assert!(RETRY_MAX_MS < OPENING_GIVE_UP_MS, "there is a second try");
+const _: () = assert!(SILENCES_MAX > 1, "one silence alone never ends a ticket");
+
+/// The configurable durations of the lifecycle, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long a ticket waits, each time that it begins to wait.
+    pub ticket_wait_ms: u64,
+    /// How long a proposal waits for both answers.
+    pub confirm_window_ms: u64,
+    /// How long a session lasts from its beginning.
+    pub session_ttl_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            ticket_wait_ms: 60_000,
+            confirm_window_ms: 120_000,
+            session_ttl_ms: 6 * 3_600_000,
+        }
+    }
+}

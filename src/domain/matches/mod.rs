@@ -1,0 +1,442 @@
+//! A match: from the proposal until both confirmed and a session is open, or until it ended.
+//!
+//! One write is under way at a time; commands that arrive meanwhile are parked and decided
+//! afterwards. What the store's answers do is in [`outcomes`], the way from the second confirmation
+//! to the session in [`opening`].
+
+mod opening;
+mod outcomes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use super::bucket::MatchIds;
+use super::limits::{PARKED_MAX, SILENCES_MAX, Timeouts};
+use super::notices::{
+    AskAnswer, Breach, CallId, ExpiryReason, Notice, ProposalAnswer, WithdrawAnswer,
+};
+use super::retry::Backoff;
+use super::sessions::{Session, SessionRecord};
+use super::tickets::{Avoided, Ticket, TicketOutcome};
+use super::values::{TicketId, Timestamp, UserId};
+use super::writes::{Ending, Fate, Side, Write};
+
+use opening::Opening;
+
+/// Two paired tickets. Effects are to be carried out in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    ids: MatchIds,
+    tickets: [Ticket; 2],
+    expires_at: Timestamp,
+    timeouts: Timeouts,
+    confirmed: [bool; 2],
+    phase: Phase,
+    writing: Option<Writing>,
+    parked: VecDeque<MatchCommand>,
+    backoff: Backoff,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// Somebody has not answered yet; after a store that was away, no earlier than this.
+    Proposed {
+        again_at: Option<Timestamp>,
+    },
+    /// Both confirmed.
+    Opening(Opening),
+    Over,
+}
+
+/// The write that is under way, with what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Writing {
+    Confirm {
+        side: Side,
+        call: CallId,
+    },
+    Count {
+        side: Side,
+        call: CallId,
+    },
+    End {
+        ending: Ending,
+        fates: [Fate; 2],
+        asked: EndedBy,
+    },
+    Open(SessionRecord),
+}
+
+/// Who or what ends a match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum EndedBy {
+    Time,
+    Decline(CallId),
+    Replace { new: Box<Ticket>, call: CallId },
+}
+
+/// Something that one of the two wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchCommand {
+    /// Confirm the match.
+    Confirm(UserId, CallId),
+    /// Decline the match.
+    Decline(UserId, CallId),
+    /// Ask for a partner; the ticket is not stored yet.
+    AskAgain(Box<Ticket>, CallId),
+    /// Withdraw the ticket.
+    Withdraw(CallId),
+}
+
+/// Something that the match wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchEffect {
+    /// Store this; the outcome comes back through [`Match::on_written`].
+    Store(Write),
+    /// Find a question; it comes back through [`Match::on_question`].
+    FindQuestion,
+    /// Write the shared session, if absent; comes back through [`Match::on_shared`].
+    Share(SessionRecord),
+    /// Remove the shared session: it will not be opened.
+    Unshare,
+    /// Tell this user.
+    Tell(UserId, Notice),
+    /// This ticket, stored, waits again.
+    PutBack(Ticket),
+    /// A ticket was closed and another of the same user opened.
+    Replaced {
+        /// The one that ended.
+        old: TicketId,
+        /// The one that waits from now on.
+        new: Ticket,
+    },
+    /// A ticket's life ended.
+    Closed {
+        /// Which.
+        ticket: TicketId,
+        /// Whose.
+        user: UserId,
+        /// How.
+        outcome: TicketOutcome,
+    },
+    /// The session is stored and can be read.
+    Opened(Box<Session>),
+    /// The answer to somebody who confirms or declines.
+    Answer(CallId, ProposalAnswer),
+    /// The answer to somebody who asks for a partner.
+    AnswerAsk(CallId, AskAnswer),
+    /// The answer to somebody who withdraws.
+    AnswerWithdraw(CallId, WithdrawAnswer),
+    /// The ticket has moved on: the call is to be looked at again by who knows where it is.
+    Reconsider(CallId),
+    /// A guarantee was found broken.
+    Breached(Breach),
+    /// The match ended without a session.
+    Over,
+}
+
+impl Match {
+    /// A stored proposal; `tickets` are the older one first.
+    pub fn new(
+        ids: MatchIds,
+        tickets: [Ticket; 2],
+        expires_at: Timestamp,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self {
+            ids,
+            tickets,
+            expires_at,
+            timeouts,
+            confirmed: [false; 2],
+            phase: Phase::Proposed { again_at: None },
+            writing: None,
+            parked: VecDeque::new(),
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// A match read at start-up. [`Match::on_time`] takes it from there.
+    #[must_use]
+    pub fn with_confirmations(mut self, confirmed: [bool; 2]) -> Self {
+        self.confirmed = confirmed;
+        if confirmed == [true, true] {
+            self.phase = Phase::Opening(Opening::default());
+        }
+        self
+    }
+
+    /// Its ids.
+    pub fn ids(&self) -> MatchIds {
+        self.ids
+    }
+
+    /// Its tickets, the older first.
+    pub fn tickets(&self) -> &[Ticket; 2] {
+        &self.tickets
+    }
+
+    /// Whether both have confirmed, so that a session is being opened.
+    pub fn is_opening(&self) -> bool {
+        matches!(self.phase, Phase::Opening(_))
+    }
+
+    /// When the confirmation window is over.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// What the user on `side` is told of the proposal.
+    pub fn found(&self, side: Side) -> Notice {
+        Notice::MatchFound {
+            match_id: self.ids.id,
+            partner: self.user(side.other()).clone(),
+            wish: self.tickets[side.index()].wish.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// When [`Match::on_time`] has something to do next.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.writing.is_some() {
+            return None;
+        }
+        match &self.phase {
+            Phase::Proposed { again_at } => Some(again_at.unwrap_or(self.expires_at)),
+            Phase::Opening(opening) => opening.next_wake(self.gives_up_at()),
+            Phase::Over => None,
+        }
+    }
+
+    /// Does what is due at `now`. Being late changes nothing but the time at which it is done.
+    pub fn on_time(&mut self, now: Timestamp) -> Vec<MatchEffect> {
+        let mut effects = Vec::new();
+        if self.writing.is_some() {
+            return effects;
+        }
+        match &self.phase {
+            Phase::Proposed { again_at } => {
+                if self.expires_at <= now && again_at.is_none_or(|at| at <= now) {
+                    self.expire(now, &mut effects);
+                }
+            }
+            Phase::Opening(_) => self.open(now, &mut effects),
+            Phase::Over => {}
+        }
+        effects
+    }
+
+    /// One of the two wants something.
+    pub fn command(&mut self, command: MatchCommand, now: Timestamp) -> Vec<MatchEffect> {
+        let mut effects = self.on_time(now);
+        if self.writing.is_none() {
+            self.decide(command, now, &mut effects);
+        } else if self.parked.len() < PARKED_MAX {
+            self.parked.push_back(command);
+        } else {
+            effects.push(command.too_busy());
+        }
+        effects
+    }
+
+    fn decide(&mut self, command: MatchCommand, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        match command {
+            MatchCommand::Confirm(user, call) => self.confirm(&user, call, now, effects),
+            MatchCommand::Decline(user, call) => self.decline(&user, call, now, effects),
+            MatchCommand::AskAgain(new, call) => self.ask_again(new, call, now, effects),
+            MatchCommand::Withdraw(call) => effects.push(match self.phase {
+                Phase::Over => MatchEffect::Reconsider(call),
+                Phase::Proposed { .. } | Phase::Opening(_) => {
+                    MatchEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending)
+                }
+            }),
+        }
+    }
+
+    fn confirm(
+        &mut self,
+        user: &UserId,
+        call: CallId,
+        now: Timestamp,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let Some(side) = self.side_of(user) else {
+            effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound));
+            return;
+        };
+        match &mut self.phase {
+            Phase::Proposed { .. } if self.confirmed[side.index()] => {
+                effects.push(MatchEffect::Answer(call, ProposalAnswer::WaitingForPartner));
+            }
+            Phase::Proposed { .. } => {
+                let write = Write::ConfirmMatch {
+                    match_id: self.ids.id,
+                    side,
+                };
+                self.write(write, Writing::Confirm { side, call }, effects);
+            }
+            Phase::Opening(opening) => {
+                opening.await_session(call);
+                self.open(now, effects);
+            }
+            Phase::Over => effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound)),
+        }
+    }
+
+    fn decline(
+        &mut self,
+        user: &UserId,
+        call: CallId,
+        now: Timestamp,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let answer = match (self.side_of(user), &self.phase) {
+            (Some(side), Phase::Proposed { .. }) => {
+                return self.end_by_decline(side, EndedBy::Decline(call), now, effects);
+            }
+            (Some(_), Phase::Opening(_)) => ProposalAnswer::AlreadyConfirmed,
+            (None, _) | (_, Phase::Over) => ProposalAnswer::NotFound,
+        };
+        effects.push(MatchEffect::Answer(call, answer));
+    }
+
+    fn ask_again(
+        &mut self,
+        new: Box<Ticket>,
+        call: CallId,
+        now: Timestamp,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let (Some(side), false) = (self.side_of(&new.user), matches!(self.phase, Phase::Over))
+        else {
+            effects.push(MatchEffect::Reconsider(call));
+            return;
+        };
+        let held = &self.tickets[side.index()];
+        if self.confirmed[side.index()] {
+            let duplicate = AskAnswer::Duplicate {
+                ticket: held.id,
+                matched: true,
+            };
+            effects.push(MatchEffect::AnswerAsk(call, duplicate));
+        } else if held.wish.bucket() == new.wish.bucket() {
+            let write = Write::CountAsk {
+                ticket: held.id,
+                asks: held.asks + 1,
+            };
+            self.write(write, Writing::Count { side, call }, effects);
+        } else {
+            self.end_by_decline(side, EndedBy::Replace { new, call }, now, effects);
+        }
+    }
+
+    fn end_by_decline(
+        &mut self,
+        side: Side,
+        asked: EndedBy,
+        now: Timestamp,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let outcome = match asked {
+            EndedBy::Replace { .. } => TicketOutcome::Replaced,
+            EndedBy::Time | EndedBy::Decline(_) => TicketOutcome::Declined,
+        };
+        let avoid = Avoided::Decliner(self.user(side).clone());
+        let partner =
+            self.tickets[side.other().index()].back_in_place(now, self.timeouts, Some(avoid));
+        let mut fates = [Fate::Closed(outcome), Fate::PutBack(partner)];
+        if side == Side::Second {
+            fates.reverse();
+        }
+        self.end(Ending::Declined(side), fates, asked, now, effects);
+    }
+
+    /// Whoever confirmed is put back; whoever did not is put back too, but not twice in a row.
+    fn expire(&mut self, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        let fates = Side::BOTH.map(|side| {
+            let (own, other) = (
+                &self.tickets[side.index()],
+                &self.tickets[side.other().index()],
+            );
+            let silent = !self.confirmed[side.index()];
+            if silent && own.silences + 1 >= SILENCES_MAX {
+                return Fate::Closed(TicketOutcome::Expired);
+            }
+            let avoid = Avoided::Silence {
+                ticket: other.id,
+                own_asks: silent.then_some(own.asks),
+                their_asks: (!self.confirmed[side.other().index()]).then_some(other.asks),
+            };
+            let mut back = own.back_in_place(now, self.timeouts, Some(avoid));
+            back.silences = if silent { own.silences + 1 } else { 0 };
+            Fate::PutBack(back)
+        });
+        self.end(Ending::Expired, fates, EndedBy::Time, now, effects);
+    }
+
+    fn end(
+        &mut self,
+        ending: Ending,
+        fates: [Fate; 2],
+        asked: EndedBy,
+        now: Timestamp,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let opens = match &asked {
+            EndedBy::Replace { new, .. } => Some((**new).clone()),
+            EndedBy::Time | EndedBy::Decline(_) => None,
+        };
+        let write = Write::EndMatch {
+            match_id: self.ids.id,
+            ending,
+            tickets: [self.tickets[0].id, self.tickets[1].id],
+            fates: fates.clone(),
+            opens,
+            at: now,
+        };
+        self.write(
+            write,
+            Writing::End {
+                ending,
+                fates,
+                asked,
+            },
+            effects,
+        );
+    }
+
+    fn write(&mut self, write: Write, writing: Writing, effects: &mut Vec<MatchEffect>) {
+        self.writing = Some(writing);
+        effects.push(MatchEffect::Store(write));
+    }
+
+    fn user(&self, side: Side) -> &UserId {
+        &self.tickets[side.index()].user
+    }
+
+    fn side_of(&self, user: &UserId) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| self.user(*side) == user)
+    }
+
+    fn expired_notice(&self, reason: ExpiryReason, fate: &Fate) -> Notice {
+        let requeued = matches!(fate, Fate::PutBack(_));
+        Notice::MatchExpired {
+            match_id: self.ids.id,
+            reason,
+            requeued,
+        }
+    }
+}
+
+impl MatchCommand {
+    fn too_busy(self) -> MatchEffect {
+        match self {
+            Self::Confirm(_, call) | Self::Decline(_, call) => {
+                MatchEffect::Answer(call, ProposalAnswer::Busy)
+            }
+            Self::AskAgain(_, call) => MatchEffect::AnswerAsk(call, AskAnswer::Busy),
+            Self::Withdraw(call) => MatchEffect::AnswerWithdraw(call, WithdrawAnswer::Busy),
+        }
+    }
+}

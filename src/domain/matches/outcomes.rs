@@ -1,0 +1,267 @@
+//! What a match does when the store has answered.
+
+use crate::domain::notices::{
+    AskAnswer, Breach, CallId, ExpiryReason, Guarantee, Notice, ProposalAnswer, WithdrawAnswer,
+};
+use crate::domain::sessions::{Session, SessionRecord};
+use crate::domain::tickets::TicketOutcome;
+use crate::domain::values::Timestamp;
+use crate::domain::writes::{Ending, Fate, Side, WriteOutcome};
+
+use super::opening::Opening;
+use super::{EndedBy, Match, MatchCommand, MatchEffect, Phase, Writing};
+
+impl Match {
+    /// The store answered the write under way.
+    pub fn on_written(&mut self, outcome: &WriteOutcome, now: Timestamp) -> Vec<MatchEffect> {
+        let mut effects = Vec::new();
+        let Some(writing) = self.writing.take() else {
+            return effects;
+        };
+        match outcome {
+            WriteOutcome::Stored => {
+                self.backoff.reset();
+                self.stored(writing, &mut effects);
+            }
+            WriteOutcome::Refused(_) => self.lost(writing, &mut effects),
+            WriteOutcome::Unavailable => self.unavailable(writing, now, &mut effects),
+        }
+        effects.extend(self.on_time(now));
+        while self.writing.is_none()
+            && let Some(command) = self.parked.pop_front()
+        {
+            self.decide(command, now, &mut effects);
+        }
+        effects
+    }
+
+    fn stored(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
+        match writing {
+            Writing::Confirm { side, call } => self.confirmed(side, call, effects),
+            Writing::Count { side, call } => {
+                let ticket = &mut self.tickets[side.index()];
+                ticket.asks += 1;
+                let ticket = Box::new(ticket.clone());
+                let answer = AskAnswer::Ticket {
+                    ticket,
+                    matched: true,
+                };
+                effects.push(MatchEffect::AnswerAsk(call, answer));
+            }
+            Writing::End {
+                ending,
+                fates,
+                asked,
+            } => self.ended(ending, fates, asked, effects),
+            Writing::Open(record) => self.opened(record, effects),
+        }
+    }
+
+    fn confirmed(&mut self, side: Side, call: CallId, effects: &mut Vec<MatchEffect>) {
+        self.confirmed[side.index()] = true;
+        self.tickets[side.index()].silences = 0;
+        if self.confirmed == [true, true] {
+            let mut opening = Opening::default();
+            opening.await_session(call);
+            // `on_time`, which comes next, starts the first try.
+            self.phase = Phase::Opening(opening);
+        } else {
+            effects.push(MatchEffect::Answer(call, ProposalAnswer::WaitingForPartner));
+        }
+    }
+
+    fn ended(
+        &mut self,
+        ending: Ending,
+        fates: [Fate; 2],
+        asked: EndedBy,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Opening(mut opening) => opening.take_waiting(),
+            Phase::Proposed { .. } | Phase::Over => Vec::new(),
+        };
+        if ending == Ending::QuestionUnavailable {
+            effects.push(MatchEffect::Unshare);
+        }
+        // Everybody is told after all tickets are where they belong.
+        let gone = |call| MatchEffect::Answer(call, ProposalAnswer::NotFound);
+        let mut told: Vec<MatchEffect> = waiting.into_iter().map(gone).collect();
+        let mut replacement = None;
+        match asked {
+            EndedBy::Replace { new, call } => replacement = Some((new, call)),
+            EndedBy::Decline(call) => {
+                told.push(MatchEffect::Answer(call, ProposalAnswer::Declined))
+            }
+            EndedBy::Time => {}
+        }
+        for (side, fate) in Side::BOTH.into_iter().zip(fates) {
+            if let Some(notice) = self.ending_notice(side, ending, &fate) {
+                told.push(MatchEffect::Tell(self.user(side).clone(), notice));
+            }
+            let (ticket, user) = (self.tickets[side.index()].id, self.user(side).clone());
+            match (
+                fate,
+                replacement.take_if(|_| ending == Ending::Declined(side)),
+            ) {
+                (Fate::PutBack(ticket), _) => effects.push(MatchEffect::PutBack(ticket)),
+                (Fate::Closed(_), Some((new, call))) => {
+                    let answer = AskAnswer::Ticket {
+                        ticket: new.clone(),
+                        matched: false,
+                    };
+                    effects.push(MatchEffect::Replaced {
+                        old: ticket,
+                        new: *new,
+                    });
+                    told.push(MatchEffect::AnswerAsk(call, answer));
+                }
+                (Fate::Closed(outcome), None) => {
+                    effects.push(MatchEffect::Closed {
+                        ticket,
+                        user,
+                        outcome,
+                    });
+                }
+            }
+        }
+        effects.extend(told);
+        effects.push(MatchEffect::Over);
+    }
+
+    fn ending_notice(&self, side: Side, ending: Ending, fate: &Fate) -> Option<Notice> {
+        let reason = match ending {
+            Ending::Declined(decliner) if decliner == side => return None,
+            Ending::Declined(_) => ExpiryReason::PartnerDeclined,
+            Ending::Expired => ExpiryReason::ConfirmationTimeout,
+            Ending::QuestionUnavailable => ExpiryReason::QuestionUnavailable,
+        };
+        Some(self.expired_notice(reason, fate))
+    }
+
+    fn opened(&mut self, record: SessionRecord, effects: &mut Vec<MatchEffect>) {
+        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Opening(mut opening) => opening.take_waiting(),
+            Phase::Proposed { .. } | Phase::Over => Vec::new(),
+        };
+        let tickets = [self.tickets[0].id, self.tickets[1].id];
+        effects.push(MatchEffect::Opened(Box::new(Session::new(
+            record.clone(),
+            tickets,
+        ))));
+        for side in Side::BOTH {
+            let ready = Notice::MatchReady {
+                match_id: self.ids.id,
+                session: record.id,
+                question_id: record.question.id,
+                partner: self.user(side.other()).clone(),
+            };
+            effects.push(MatchEffect::Tell(self.user(side).clone(), ready));
+        }
+        for call in waiting {
+            let answer = ProposalAnswer::Session(Box::new(record.clone()));
+            effects.push(MatchEffect::Answer(call, answer));
+        }
+        for command in std::mem::take(&mut self.parked) {
+            effects.push(after_opening(command, &record));
+        }
+    }
+
+    /// The database does not know this match as open, although memory did: the database decides.
+    fn lost(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
+        effects.push(MatchEffect::Breached(Breach {
+            guarantee: Guarantee::OneOutcome,
+            seen: "an open match was found not to be open in the database",
+        }));
+        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Opening(mut opening) => opening.take_waiting(),
+            Phase::Proposed { .. } | Phase::Over => Vec::new(),
+        };
+        for side in Side::BOTH {
+            let (ticket, user) = (self.tickets[side.index()].id, self.user(side).clone());
+            effects.push(MatchEffect::Closed {
+                ticket,
+                user,
+                outcome: TicketOutcome::Refused,
+            });
+        }
+        let gone = |call| MatchEffect::Answer(call, ProposalAnswer::NotFound);
+        effects.extend(waiting.into_iter().map(gone));
+        match writing {
+            Writing::Confirm { call, .. }
+            | Writing::End {
+                asked: EndedBy::Decline(call),
+                ..
+            } => effects.push(gone(call)),
+            Writing::Count { call, .. }
+            | Writing::End {
+                asked: EndedBy::Replace { call, .. },
+                ..
+            } => {
+                effects.push(MatchEffect::Reconsider(call));
+            }
+            Writing::End {
+                asked: EndedBy::Time,
+                ..
+            }
+            | Writing::Open(_) => {}
+        }
+        effects.push(MatchEffect::Over);
+    }
+
+    /// Nothing was stored: everything is as before, and what time demands is tried again.
+    fn unavailable(&mut self, writing: Writing, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        match writing {
+            Writing::Confirm { call, .. }
+            | Writing::End {
+                asked: EndedBy::Decline(call),
+                ..
+            } => {
+                effects.push(MatchEffect::Answer(call, ProposalAnswer::Unavailable));
+            }
+            Writing::Count { call, .. }
+            | Writing::End {
+                asked: EndedBy::Replace { call, .. },
+                ..
+            } => {
+                effects.push(MatchEffect::AnswerAsk(call, AskAnswer::Unavailable));
+            }
+            Writing::End {
+                asked: EndedBy::Time,
+                ..
+            }
+            | Writing::Open(_) => {}
+        }
+        if self.is_opening() {
+            effects.extend(self.try_later(now));
+        } else if self.expires_at <= now {
+            self.phase = Phase::Proposed {
+                again_at: Some(self.backoff.next(now)),
+            };
+        }
+    }
+}
+
+/// What a command that waited for the session's rows is answered.
+fn after_opening(command: MatchCommand, record: &SessionRecord) -> MatchEffect {
+    match command {
+        MatchCommand::Confirm(user, call) => {
+            let answer = match record.side_of(&user) {
+                Some(_) => ProposalAnswer::Session(Box::new(record.clone())),
+                None => ProposalAnswer::NotFound,
+            };
+            MatchEffect::Answer(call, answer)
+        }
+        MatchCommand::Decline(user, call) => {
+            let answer = match record.side_of(&user) {
+                Some(_) => ProposalAnswer::AlreadyConfirmed,
+                None => ProposalAnswer::NotFound,
+            };
+            MatchEffect::Answer(call, answer)
+        }
+        MatchCommand::AskAgain(_, call) => MatchEffect::Reconsider(call),
+        MatchCommand::Withdraw(call) => {
+            MatchEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending)
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The tickets of one bucket that may be paired: by place, by id and by deadline.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::tickets::{Place, Ticket};
+use super::values::{TicketId, Timestamp};
+
+/// Waiting tickets in the order of their places. Each operation costs the logarithm of the length.
+#[derive(Debug, Clone, Default)]
+pub struct Queue {
+    tickets: BTreeMap<Place, Ticket>,
+    places: HashMap<TicketId, Place>,
+    deadlines: BTreeSet<(Timestamp, Place)>,
+}
+
+impl Queue {
+    /// Puts `ticket` in its place; a ticket of the same id is replaced.
+    pub fn insert(&mut self, ticket: Ticket) {
+        self.remove(ticket.id);
+        let place = ticket.place();
+        self.places.insert(ticket.id, place);
+        self.deadlines.insert((ticket.waits_until, place));
+        self.tickets.insert(place, ticket);
+    }
+
+    /// Takes the ticket out, if it is here.
+    pub fn remove(&mut self, ticket: TicketId) -> Option<Ticket> {
+        let place = self.places.remove(&ticket)?;
+        let ticket = self.tickets.remove(&place)?;
+        self.deadlines.remove(&(ticket.waits_until, place));
+        Some(ticket)
+    }
+
+    /// The ticket, if it is here.
+    pub fn get(&self, ticket: TicketId) -> Option<&Ticket> {
+        self.tickets.get(self.places.get(&ticket)?)
+    }
+
+    /// From the oldest place to the youngest.
+    pub fn iter(&self) -> impl Iterator<Item = &Ticket> + Clone {
+        self.tickets.values()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// When the next ticket's wait is over.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out one ticket whose wait is over at `now`, the one due first.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<Ticket> {
+        let (at, place) = *self.deadlines.first()?;
+        if at > now {
+            return None;
+        }
+        self.remove(place.ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at_ms, ticket};
+    use super::*;
+
+    #[test]
+    fn tickets_stand_in_the_order_of_their_places_however_they_came() {
+        let mut queue = Queue::default();
+        for number in [3, 1, 2] {
+            queue.insert(ticket(number));
+        }
+
+        let order: Vec<TicketId> = queue.iter().map(|ticket| ticket.id).collect();
+
+        assert_eq!(order, [ticket(1).id, ticket(2).id, ticket(3).id]);
+    }
+
+    #[test]
+    fn a_ticket_is_due_exactly_when_its_wait_is_over() {
+        let mut queue = Queue::default();
+        queue.insert(ticket(1));
+
+        assert_eq!(queue.pop_due(at_ms(60_000)), None);
+        assert_eq!(queue.pop_due(at_ms(60_001)), Some(ticket(1)));
+        assert!(queue.is_empty());
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn inserting_a_ticket_again_leaves_no_trace_of_its_old_deadline() {
+        let mut queue = Queue::default();
+        let mut again = ticket(1);
+        queue.insert(ticket(1));
+        again.waits_until = at_ms(90_000);
+        queue.insert(again.clone());
+
+        assert_eq!(queue.len(), 1);
+        assert_eq!(queue.next_deadline(), Some(at_ms(90_000)));
+        assert_eq!(queue.remove(again.id), Some(again));
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn removing_from_a_hundred_thousand_costs_no_scan() {
+        const TICKETS: u64 = 100_000;
+        let mut queue = Queue::default();
+        for number in 1..=TICKETS {
+            queue.insert(ticket(number));
+        }
+        // A scan of half the queue for each removal would take minutes; the logarithm, a moment.
+        let scrambled = (0..TICKETS).map(|step| (step * 7_919) % TICKETS + 1);
+
+        for number in scrambled {
+            assert!(queue.remove(ticket(number).id).is_some());
+        }
+
+        assert!(queue.is_empty());
+        assert_eq!(queue.next_deadline(), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! A ticket: one user's wish for a partner, and whom it must not meet again.
+
+use super::limits::{AVOIDED_MAX, Timeouts};
+use super::values::{BucketKey, Difficulty, TicketId, Timestamp, Topic, UserId};
+
+/// What a user asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wish {
+    /// How hard.
+    pub difficulty: Difficulty,
+    /// About what, as the user spelt it.
+    pub topic: Topic,
+}
+
+impl Wish {
+    /// The bucket in which this wish waits.
+    pub fn bucket(&self) -> BucketKey {
+        BucketKey {
+            difficulty: self.difficulty,
+            topic: self.topic.key(),
+        }
+    }
+}
+
+/// A ticket's rank in its bucket, the smallest first; kept for the ticket's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// When the ticket was first enqueued.
+    pub enqueued_at: Timestamp,
+    /// Decides between tickets of the same millisecond.
+    pub ticket: TicketId,
+}
+
+/// One user's wish for a partner, with all that pairing and recovery need to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// Its id.
+    pub id: TicketId,
+    /// Who asks.
+    pub user: UserId,
+    /// What for.
+    pub wish: Wish,
+    /// When it was first enqueued.
+    pub enqueued_at: Timestamp,
+    /// When its wait is over; counts from each time that it begins to wait.
+    pub waits_until: Timestamp,
+    /// Whether an ended match put it back: asking again then answers or replaces it.
+    pub put_back: bool,
+    /// Proposals in a row that its user did not answer.
+    pub silences: u8,
+    /// How often its user has asked for it again; a silent user's asking ends an avoidance.
+    pub asks: u32,
+    /// Whom it must not meet again, at most [`AVOIDED_MAX`], oldest first.
+    pub avoided: Vec<Avoided>,
+}
+
+/// One reason why two tickets are not proposed to each other again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Avoided {
+    /// This user declined the ticket's owner; holds for the ticket's whole life.
+    Decliner(UserId),
+    /// A proposal with that ticket ran out. Holds until one of those who were silent asks again:
+    /// the counts are those users' [`Ticket::asks`] at that time.
+    Silence {
+        /// The other ticket; a new ticket of its user is a new ask.
+        ticket: TicketId,
+        /// Set where this ticket's user was silent.
+        own_asks: Option<u32>,
+        /// Set where the other one was.
+        their_asks: Option<u32>,
+    },
+}
+
+impl Ticket {
+    /// A ticket that begins to wait at `now`.
+    pub fn new(id: TicketId, user: UserId, wish: Wish, now: Timestamp, timeouts: Timeouts) -> Self {
+        Self {
+            id,
+            user,
+            wish,
+            enqueued_at: now,
+            waits_until: now.plus_ms(timeouts.ticket_wait_ms),
+            put_back: false,
+            silences: 0,
+            asks: 0,
+            avoided: Vec::new(),
+        }
+    }
+
+    /// Its rank in its bucket.
+    pub fn place(&self) -> Place {
+        Place {
+            enqueued_at: self.enqueued_at,
+            ticket: self.id,
+        }
+    }
+
+    /// Whether these two may be proposed to each other; the same from both sides.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        self.user != other.user && !self.avoids(other) && !other.avoids(self)
+    }
+
+    /// The same ticket, waiting again from `now` in its old place, with one more to avoid.
+    #[must_use]
+    pub fn back_in_place(
+        &self,
+        now: Timestamp,
+        timeouts: Timeouts,
+        avoid: Option<Avoided>,
+    ) -> Self {
+        let mut ticket = self.clone();
+        ticket.waits_until = now.plus_ms(timeouts.ticket_wait_ms);
+        ticket.put_back = true;
+        if let Some(avoid) = avoid {
+            let surplus = (ticket.avoided.len() + 1).saturating_sub(AVOIDED_MAX);
+            ticket.avoided.drain(..surplus);
+            ticket.avoided.push(avoid);
+        }
+        ticket
+    }
+
+    fn avoids(&self, other: &Self) -> bool {
+        self.avoided.iter().any(|avoided| match avoided {
+            Avoided::Decliner(user) => *user == other.user,
+            Avoided::Silence {
+                ticket,
+                own_asks,
+                their_asks,
+            } => {
+                let nobody_asked_again = own_asks.is_none_or(|asks| asks == self.asks)
+                    && their_asks.is_none_or(|asks| asks == other.asks);
+                *ticket == other.id && nobody_asked_again
+            }
+        })
+    }
+}
+
+/// How a ticket's life ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TicketOutcome {
+    /// Its user cancelled it.
+    Withdrawn,
+    /// Its user declined the proposal.
+    Declined,
+    /// Its user asked for another bucket.
+    Replaced,
+    /// Its time was over, or its user was silent twice in a row.
+    Expired,
+    /// It was never stored, or the database no longer knows it as live.
+    Refused,
+    /// Its match became a session.
+    InSession,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at_ms, ticket, user};
+    use super::*;
+
+    fn silence(of: &Ticket, own_asks: Option<u32>, their_asks: Option<u32>) -> Option<Avoided> {
+        Some(Avoided::Silence {
+            ticket: of.id,
+            own_asks,
+            their_asks,
+        })
+    }
+
+    #[test]
+    fn nobody_may_meet_themselves() {
+        let mut twin = ticket(2);
+        twin.user = user(1);
+
+        assert!(!ticket(1).may_meet(&twin));
+        assert!(ticket(1).may_meet(&ticket(2)));
+    }
+
+    #[test]
+    fn a_declined_ticket_avoids_every_later_ticket_of_the_decliner() {
+        let declined = ticket(1).back_in_place(
+            at_ms(5),
+            Timeouts::default(),
+            Some(Avoided::Decliner(user(2))),
+        );
+        let mut later = ticket(7);
+        later.user = user(2);
+
+        assert!(!declined.may_meet(&later));
+        assert!(!later.may_meet(&declined));
+    }
+
+    #[test]
+    fn an_avoidance_after_silence_ends_when_a_silent_one_asks_again() {
+        let (faithful, mut silent) = (ticket(1), ticket(2));
+        let faithful = faithful.back_in_place(
+            at_ms(5),
+            Timeouts::default(),
+            silence(&silent, None, Some(0)),
+        );
+
+        assert!(!faithful.may_meet(&silent));
+        silent.asks = 1;
+        assert!(faithful.may_meet(&silent));
+    }
+
+    #[test]
+    fn the_one_who_answered_does_not_end_the_avoidance_by_asking() {
+        let (mut faithful, silent) = (ticket(1), ticket(2));
+        faithful = faithful.back_in_place(
+            at_ms(5),
+            Timeouts::default(),
+            silence(&silent, None, Some(0)),
+        );
+
+        faithful.asks = 1;
+
+        assert!(!faithful.may_meet(&silent));
+    }
+
+    #[test]
+    fn going_back_keeps_the_place_and_forgets_the_oldest_avoidance_first() {
+        let mut ticket = ticket(1);
+        let place = ticket.place();
+
+        for number in 0..=AVOIDED_MAX {
+            let avoid = Avoided::Decliner(user(100 + number as u64));
+            ticket = ticket.back_in_place(at_ms(9), Timeouts::default(), Some(avoid));
+        }
+
+        assert_eq!(ticket.place(), place);
+        assert_eq!(ticket.avoided.len(), AVOIDED_MAX);
+        assert_eq!(ticket.avoided[0], Avoided::Decliner(user(101)));
+        assert_eq!(ticket.waits_until, at_ms(9).plus_ms(60_000));
+    }
+}

@@ -1,0 +1,3 @@
+//! Black-box tests: the real server, spoken to over HTTP and WebSockets only.
+
+mod tickets;

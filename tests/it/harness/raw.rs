@@ -1,0 +1,135 @@
+//! Bytes over TCP, for requests that no well-behaved client sends.
+
+use std::time::Duration;
+
+use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Api, PATIENCE, Reply};
+
+/// One connection to the server.
+pub struct Raw {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects.
+    pub async fn connect(api: &Api) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", api.port()))
+            .await
+            .expect("the server takes connections");
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    /// Sends `bytes`; a server that closed already has heard enough, so that is no failure.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
+    /// Awaits one whole answer; none when the server closed without one.
+    pub async fn reply(&mut self) -> Option<Reply> {
+        self.reply_within(PATIENCE).await
+    }
+
+    /// Awaits one whole answer for at most `limit`; none when the server closed without one.
+    pub async fn reply_within(&mut self, limit: Duration) -> Option<Reply> {
+        timeout(limit, self.read_reply())
+            .await
+            .unwrap_or_else(|_| panic!("neither answered nor closed within {limit:?}"))
+    }
+
+    /// Awaits the end of the connection; gives what came before it.
+    pub async fn closed_within(&mut self, limit: Duration) -> Vec<u8> {
+        let end = timeout(limit, async { while self.read_some().await {} }).await;
+        assert!(end.is_ok(), "the server did not close within {limit:?}");
+        std::mem::take(&mut self.received)
+    }
+
+    async fn read_reply(&mut self) -> Option<Reply> {
+        let head_end = loop {
+            if let Some(at) = self
+                .received
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+            {
+                break at + 4;
+            }
+            if !self.read_some().await {
+                return None;
+            }
+        };
+        let head: Vec<u8> = self.received.drain(..head_end).collect();
+        let (status, headers) = parse_head(&String::from_utf8_lossy(&head));
+        let length = headers
+            .get("content-length")
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+            .unwrap_or(0);
+        while self.received.len() < length && self.read_some().await {}
+        let length = length.min(self.received.len());
+        let body: Vec<u8> = self.received.drain(..length).collect();
+        Some(Reply::new(
+            "a raw request".to_owned(),
+            status,
+            headers,
+            &body,
+        ))
+    }
+
+    async fn read_some(&mut self) -> bool {
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => false,
+            Ok(length) => {
+                self.received.extend_from_slice(&chunk[..length]);
+                true
+            }
+        }
+    }
+}
+
+/// What a browser would send to open a socket, with more header lines, each ended by CR LF.
+pub fn upgrade(target: &str, lines: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    )
+}
+
+/// A WebSocket frame as a client sends it: masked, with the key 0.
+pub fn frame(last: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![if last { 0x80 | opcode } else { opcode }];
+    match payload.len() {
+        length @ 0..=125 => frame.push(0x80 | length as u8),
+        length => {
+            let length = u16::try_from(length).expect("test messages are short");
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+fn parse_head(head: &str) -> (u16, HeaderMap) {
+    let mut lines = head.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("not a status line: {first}"));
+
+    let mut headers = HeaderMap::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header has a name");
+        let value = HeaderValue::from_str(value.trim()).expect("a header has a value");
+        headers.append(name, value);
+    }
+    (status, headers)
+}

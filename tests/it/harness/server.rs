@@ -1,0 +1,371 @@
+//! The server's process: started, watched, killed, started again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use awc::http::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Api, Backends, PREFIX, Reply, Request, User, tokens, within};
+
+/// The time that a server may take until it is ready.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// The time that a server may take to shut down in order.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// What the server says once its port is open, before the port.
+const LISTENING: &str = "listening on http://127.0.0.1:";
+
+/// How a server is to be started.
+#[derive(Clone)]
+pub struct Options {
+    variables: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// A server in dev on these backends, with a free port on loopback.
+    pub fn on(backends: Backends) -> Self {
+        let fixed = [("ENV", "dev"), ("HOST", "127.0.0.1"), ("PORT", "0")];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = fixed.into_iter().chain(backends.environment()).collect();
+        Self { variables }
+    }
+
+    /// Sets a variable of its environment.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.variables.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Takes a variable out of its environment.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.remove(name);
+        self
+    }
+
+    /// Starts it in a new folder and awaits that it is ready.
+    pub async fn start(self) -> Server {
+        self.start_in(new_folder()).await
+    }
+
+    /// Starts it in this folder and awaits that it is ready.
+    pub async fn start_in(self, folder: TempDir) -> Server {
+        let server = Server {
+            options: RefCell::new(self),
+            folder,
+            child: RefCell::default(),
+            output: Output::default(),
+            begin: Cell::default(),
+            api: Api::new(),
+        };
+        server.launch().await;
+        server
+    }
+
+    /// Runs the program with these arguments in `folder` until it ends by itself.
+    pub async fn run_to_exit(&self, folder: &Path, arguments: &[&str]) -> Exit {
+        let output = Output::default();
+        let mut child = self.spawn(folder, arguments, &output);
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                // The readers end with the pipes, a moment after the process.
+                within(STOP_LIMIT, "the output ends", async || {
+                    output.ended().then_some(())
+                })
+                .await;
+                return Exit {
+                    status,
+                    output: output.text_from(0),
+                };
+            }
+            if begun.elapsed() > START_LIMIT {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!(
+                    "`matchmaker {arguments:?}` still runs:\n{}",
+                    output.text_from(0)
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn spawn(&self, folder: &Path, arguments: &[&str], output: &Output) -> Child {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_matchmaker"))
+            .args(arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .env("RUST_BACKTRACE", "1")
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        output.read(child.stdout.take().expect("stdout is piped"));
+        output.read(child.stderr.take().expect("stderr is piped"));
+        child
+    }
+}
+
+/// How a program ended that was not to serve.
+#[derive(Debug)]
+pub struct Exit {
+    /// Its exit code.
+    pub status: ExitStatus,
+    /// What it wrote, both streams.
+    pub output: String,
+}
+
+/// A running server, killed when dropped.
+pub struct Server {
+    options: RefCell<Options>,
+    folder: TempDir,
+    child: RefCell<Option<Child>>,
+    output: Output,
+    /// The line of the output with which the present process began.
+    begin: Cell<usize>,
+    api: Api,
+}
+
+impl Server {
+    /// Starts a server on the backends under test, nothing else set.
+    pub async fn start() -> Self {
+        Options::on(Backends::under_test()).start().await
+    }
+
+    /// Options for the backends under test with one variable set.
+    pub fn with(name: &str, value: impl ToString) -> Options {
+        Options::on(Backends::under_test()).with(name, value)
+    }
+
+    /// SIGKILL, and awaits that the process is gone.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child.borrow_mut().take() {
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "ended by itself; {}", self.shown_output());
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
+        }
+    }
+
+    /// Starts it again in the same folder, on a new port; a running one is killed before.
+    pub async fn restart(&self) {
+        self.kill();
+        self.launch().await;
+    }
+
+    /// Sets a variable for the next start.
+    pub fn set(&self, name: &str, value: impl ToString) {
+        let options = self.options.borrow().clone().with(name, value);
+        self.options.replace(options);
+    }
+
+    /// SIGTERM, and awaits the end; gives the exit status and the time it took.
+    pub async fn terminate(&self) -> (ExitStatus, Duration) {
+        let mut child = self.child.borrow_mut().take().expect("the server runs");
+        let begun = Instant::now();
+        let sent = Command::new("kill")
+            .arg("-TERM")
+            .arg(child.id().to_string())
+            .status();
+        assert!(sent.expect("there is a kill command").success());
+        let end = within(
+            STOP_LIMIT * 2,
+            "the server ends after SIGTERM",
+            async || child.try_wait().expect("a child can be asked"),
+        );
+        (end.await, begun.elapsed())
+    }
+
+    /// A user with a good token.
+    pub fn user(&self, id: &str) -> User {
+        self.user_with_claims(id, &tokens::claims(id))
+    }
+
+    /// A user whose token says `claims`.
+    pub fn user_with_claims(&self, id: &str, claims: &Value) -> User {
+        User::new(&self.api, id, tokens::signed(claims))
+    }
+
+    /// The client and the address.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// A request to any path, without a token.
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        self.api.request(method, path)
+    }
+
+    /// `GET path`, without a token.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// `GET /{match_id}/status`, open to everybody.
+    pub async fn match_status(&self, match_id: &str) -> Reply {
+        self.get(&format!("{PREFIX}/{match_id}/status")).await
+    }
+
+    /// `GET /session/{session_id}`, open to everybody.
+    pub async fn session(&self, session: &str) -> Reply {
+        self.get(&format!("{PREFIX}/session/{session}")).await
+    }
+
+    /// Everything that this server wrote so far, over all its starts.
+    pub fn output(&self) -> String {
+        self.output.text_from(0)
+    }
+
+    /// The folder it works in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The SQLite file of the embedded default.
+    pub fn database_file(&self) -> PathBuf {
+        self.folder().join("data/matchmaker.db")
+    }
+
+    /// Of the running process.
+    pub fn process_id(&self) -> u32 {
+        let child = self.child.borrow();
+        child.as_ref().expect("the server runs").id()
+    }
+
+    async fn launch(&self) {
+        self.begin.set(self.output.lines());
+        let child = self
+            .options
+            .borrow()
+            .spawn(self.folder.path(), &[], &self.output);
+        self.child.replace(Some(child));
+
+        let begun = Instant::now();
+        while !self.is_ready().await {
+            let ended = self.ended();
+            assert!(
+                ended.is_none(),
+                "ended with {ended:?}; {}",
+                self.shown_output()
+            );
+            let late = begun.elapsed() > START_LIMIT;
+            assert!(
+                !late,
+                "not ready in {START_LIMIT:?}; {}",
+                self.shown_output()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn is_ready(&self) -> bool {
+        let output = self.output.text_from(self.begin.get());
+        let Some((_, rest)) = output.split_once(LISTENING) else {
+            return false;
+        };
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        self.api
+            .moved_to(digits.parse().expect("a port stands behind the address"));
+        let answer = self.request(Method::GET, "/readyz").try_send().await;
+        answer.is_ok_and(|reply| reply.status == 200)
+    }
+
+    fn ended(&self) -> Option<ExitStatus> {
+        let mut child = self.child.borrow_mut();
+        child.as_mut()?.try_wait().expect("a child can be asked")
+    }
+
+    fn shown_output(&self) -> String {
+        format!("its output:\n{}", self.output.text_from(self.begin.get()))
+    }
+
+    /// What must hold of every server at the end of every test.
+    fn final_check(&self) -> Result<(), String> {
+        if let Some(status) = self.ended() {
+            return Err(format!("the server ended by itself with {status}"));
+        }
+        let output = self.output();
+        if output.contains("panicked at") {
+            return Err("a thread of the server panicked".to_owned());
+        }
+        let secrets = self.api.secrets();
+        match secrets
+            .iter()
+            .find(|secret| output.contains(secret.as_str()))
+        {
+            Some(secret) => Err(format!("the token signed {secret} stands in the output")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let check = self.final_check();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("{check:?}; {}", self.shown_output());
+        } else if let Err(problem) = check {
+            panic!("{problem}; {}", self.shown_output());
+        }
+    }
+}
+
+/// A new temporary folder.
+pub fn new_folder() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("matchmaker-test-")
+        .tempdir()
+        .expect("a temporary folder can be made")
+}
+
+/// What a process writes, collected by one thread for each of its streams.
+#[derive(Clone, Default)]
+struct Output {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Counted by its clones: one for each stream that is still read.
+    reading: Arc<()>,
+}
+
+impl Output {
+    fn read(&self, stream: impl Read + Send + 'static) {
+        let (lines, reading) = (Arc::clone(&self.lines), Arc::clone(&self.reading));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line);
+            }
+            drop(reading);
+        });
+    }
+
+    fn ended(&self) -> bool {
+        Arc::strong_count(&self.reading) == 1
+    }
+
+    fn lines(&self) -> usize {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    fn text_from(&self, line: usize) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.get(line..).unwrap_or_default().join("\n")
+    }
+}
