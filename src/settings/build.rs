@@ -1,14 +1,15 @@
 //! Reads every variable into its place and applies the rules that look at more than one.
 
+use std::num::NonZeroU32;
+
 use crate::domain::limits::Timeouts;
 
 use super::fault::Faults;
 use super::layers::{Layers, is_environment_name};
 use super::reader::Reader;
-use super::variables::DEV_SECRET;
 use super::{
-    AskRate, Auth, Database, DevTokens, Environment, Http, Limits, Log, LogFormat, QuestionService,
-    Secret, Settings, Sockets, UserService, database, origins, table,
+    AskRate, Database, Environment, Http, Limits, Log, LogFormat, QuestionService, Settings,
+    Sockets, auth, database, origins, table,
 };
 
 /// The shortest time that can be configured, in milliseconds; timers are no finer.
@@ -23,8 +24,6 @@ const PING_MS_MAX: u64 = 3_600_000;
 const SHUTDOWN_MS_MAX: u64 = 9_999;
 /// More than one machine can hold of anything.
 const COUNT_MAX: u64 = 10_000_000;
-/// The shortest secret outside dev, in bytes.
-const SECRET_BYTES_MIN: usize = 32;
 
 /// Checks everything and answers with a value that needs no further checks.
 pub(super) fn settings(layers: Layers) -> Result<Settings, Faults> {
@@ -37,7 +36,10 @@ pub(super) fn settings(layers: Layers) -> Result<Settings, Faults> {
 
 /// Checks `ENV` and nothing else.
 pub(super) fn environment_only(layers: Layers) -> Result<Environment, Faults> {
-    let mut reader = Reader::new(Layers { faults: Vec::new(), ..layers });
+    let mut reader = Reader::new(Layers {
+        faults: Vec::new(),
+        ..layers
+    });
     environment(&mut reader).ok_or_else(|| Faults(reader.faults()))
 }
 
@@ -52,24 +54,25 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let redis = reader.url("REDIS_URL", &["redis", "rediss"]);
     let rabbitmq = reader.url("RABBITMQ_URL", &["amqp", "amqps"]);
     let question_service = question_service(reader);
-    let auth = auth(reader, is_dev);
+    let auth = auth::read(reader, is_dev);
     let timeouts = timeouts(reader);
     let limits = limits(reader);
     let ask_rate = ask_rate(reader);
     let sockets = sockets(reader);
     let shutdown_ms = reader.seconds("SHUTDOWN_SECONDS", SHORTEST_MS..=SHUTDOWN_MS_MAX);
-    if let Some(environment) = environment.as_ref().filter(|environment| !environment.is_dev()) {
+    if let Some(environment) = environment
+        .as_ref()
+        .filter(|environment| !environment.is_dev())
+    {
         require_outside_dev(reader, environment);
     }
 
-    let (environment, log) = (environment?, log?);
-    let rows = table::rows(reader, &environment, log.format);
-    Some(Settings {
+    let mut settings = Settings {
         app_name: app_name?,
-        environment,
+        environment: environment?,
         http: http?,
-        log,
-        database: database?.unwrap_or_else(|| Database::Sqlite(DEV_DATABASE_PATH.into())),
+        log: log?,
+        database: database?.unwrap_or_else(Database::dev_default),
         redis: redis?,
         rabbitmq: rabbitmq?,
         question_service: question_service?,
@@ -79,6 +82,139 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         ask_rate: ask_rate?,
         sockets: sockets?,
         shutdown_ms: shutdown_ms?,
-        rows,
+        rows: Vec::new(),
+    };
+    settings.rows = table::rows(reader, &settings);
+    Some(settings)
+}
+
+fn environment(reader: &mut Reader) -> Option<Environment> {
+    let expected = "dev or another name of 1 to 64 letters, digits, - and _";
+    reader.required("ENV", expected, |text| match is_environment_name(text) {
+        true => Ok(Environment(text.to_owned())),
+        false => Err("is no name".to_owned()),
     })
+}
+
+fn http(reader: &mut Reader) -> Option<Http> {
+    let host = reader.host("HOST");
+    let port = reader.whole("PORT", 0..=u64::from(u16::MAX));
+    let workers = reader.whole("HTTP_WORKERS", 0..=1_024);
+    let allowed_origins = origins::read(reader);
+    Some(Http {
+        host: host?,
+        port: port?,
+        workers: workers.map(|count: usize| (count > 0).then_some(count))?,
+        allowed_origins: allowed_origins?,
+    })
+}
+
+fn log(reader: &mut Reader, is_dev: bool) -> Option<Log> {
+    let levels = [
+        ("TRACE", tracing::Level::TRACE),
+        ("DEBUG", tracing::Level::DEBUG),
+        ("INFO", tracing::Level::INFO),
+        ("WARNING", tracing::Level::WARN),
+        ("WARN", tracing::Level::WARN),
+        ("ERROR", tracing::Level::ERROR),
+        ("CRITICAL", tracing::Level::ERROR),
+    ];
+    let auto = if is_dev {
+        LogFormat::Human
+    } else {
+        LogFormat::Json
+    };
+    let formats = [
+        ("auto", auto),
+        ("human", LogFormat::Human),
+        ("json", LogFormat::Json),
+    ];
+    let level = reader.choice("LOG_LEVEL", &levels);
+    let format = reader.choice("LOG_FORMAT", &formats);
+    Some(Log {
+        level: level?,
+        format: format?,
+    })
+}
+
+fn question_service(reader: &mut Reader) -> Option<Option<QuestionService>> {
+    let url = reader.http_url("QUESTION_SERVICE_URL");
+    let base_path = reader.path("QUESTION_SERVICE_BASE_PATH");
+    let (url, base_path) = (url?, base_path?);
+    Some(url.map(|url| QuestionService { url, base_path }))
+}
+
+fn timeouts(reader: &mut Reader) -> Option<Timeouts> {
+    let waits = SHORTEST_MS..=WAIT_MS_MAX;
+    let ticket_wait_ms = reader.seconds("MATCHING_TIMEOUT_SECONDS", waits.clone());
+    let confirm_window_ms = reader.seconds("CONFIRM_MATCH_TIMEOUT_SECONDS", waits);
+    let session_ttl_ms = reader.seconds("SESSION_TTL_SECONDS", SHORTEST_MS..=SESSION_MS_MAX);
+    Some(Timeouts {
+        ticket_wait_ms: ticket_wait_ms?,
+        confirm_window_ms: confirm_window_ms?,
+        session_ttl_ms: session_ttl_ms?,
+    })
+}
+
+fn limits(reader: &mut Reader) -> Option<Limits> {
+    let matches_max = reader.whole("MAX_CONCURRENT_MATCHES", 1..=COUNT_MAX);
+    let tickets_max = reader.whole("MAX_TICKETS", 1..=COUNT_MAX);
+    let buckets_max = reader.whole("MAX_BUCKETS", 1..=COUNT_MAX);
+    Some(Limits {
+        matches_max: matches_max?,
+        tickets_max: tickets_max?,
+        buckets_max: buckets_max?,
+    })
+}
+
+fn ask_rate(reader: &mut Reader) -> Option<AskRate> {
+    let burst = reader.whole("ASK_BURST", 1..=COUNT_MAX);
+    let per_second = reader.whole("ASKS_PER_SECOND", 1..=COUNT_MAX);
+    Some(AskRate {
+        burst: NonZeroU32::new(burst?)?,
+        per_second: NonZeroU32::new(per_second?)?,
+    })
+}
+
+fn sockets(reader: &mut Reader) -> Option<Sockets> {
+    let max = reader.whole("MAX_SOCKETS", 1..=COUNT_MAX);
+    let per_user_max = reader.whole("MAX_SOCKETS_PER_USER", 1..=COUNT_MAX);
+    let ping_ms = reader.seconds("SOCKET_PING_SECONDS", SHORTEST_MS..=PING_MS_MAX);
+    let silence_ms = reader.seconds("SOCKET_SILENCE_SECONDS", SHORTEST_MS..=2 * PING_MS_MAX);
+    let (ping_ms, silence_ms) = (ping_ms?, silence_ms?);
+    if silence_ms < 2 * ping_ms {
+        let problem = "is so short that one lost ping ends a socket";
+        let expected = "at least twice SOCKET_PING_SECONDS";
+        reader.fault("SOCKET_SILENCE_SECONDS", problem, expected);
+    }
+    Some(Sockets {
+        max: max?,
+        per_user_max: per_user_max?,
+        ping_ms,
+        silence_ms,
+    })
+}
+
+/// What has a stand-in in dev must be there everywhere else.
+fn require_outside_dev(reader: &mut Reader, environment: &Environment) {
+    let addresses = [
+        "DATABASE_URL",
+        "REDIS_URL",
+        "RABBITMQ_URL",
+        "QUESTION_SERVICE_URL",
+    ];
+    let environment = environment.as_str();
+    for (names, what) in [
+        (&addresses[..], "an address"),
+        (&["ADMIN_TOKEN"], "a token"),
+    ] {
+        for name in names
+            .iter()
+            .filter(|name| !reader.is_set(name))
+            .collect::<Vec<_>>()
+        {
+            let expected = format!("{what}, because ENV is {environment:?} and not \"dev\"");
+            reader.fault(name, "is not set", expected);
+        }
+    }
 }

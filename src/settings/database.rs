@@ -1,8 +1,10 @@
 //! The database and the forms of its address.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use super::reader::{Reader, parse_url, require_host};
+use super::parse::{self, require_host};
+use super::reader::Reader;
 use super::secret::SecretUrl;
 
 /// Which database decides.
@@ -14,6 +16,22 @@ pub enum Database {
     Postgres(SecretUrl),
 }
 
+impl Database {
+    /// What is used in dev without any configuration.
+    pub(super) fn dev_default() -> Self {
+        Self::Sqlite("data/matchmaker.db".into())
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
+}
+
 const EXPECTED: &str = "sqlite://PATH or postgresql://user:password@host/database (also postgres:// \
                         and postgresql+psycopg://)";
 /// How SQLAlchemy spells the scheme; the driver is no concern of ours.
@@ -21,11 +39,11 @@ const SQLALCHEMY: &str = "postgresql+psycopg://";
 
 /// `DATABASE_URL`, where it is set.
 pub(super) fn read(reader: &mut Reader) -> Option<Option<Database>> {
-    reader.optional("DATABASE_URL", EXPECTED, parse)
+    reader.optional("DATABASE_URL", EXPECTED, parse_database)
 }
 
 /// Takes every form of the address.
-pub(super) fn parse(text: &str) -> Result<Database, String> {
+fn parse_database(text: &str) -> Result<Database, String> {
     if let Some(path) = strip_prefix_ignoring_case(text, "sqlite://") {
         return parse_path(path);
     }
@@ -33,7 +51,7 @@ pub(super) fn parse(text: &str) -> Result<Database, String> {
         Some(rest) => format!("postgresql://{rest}"),
         None => text.to_owned(),
     };
-    let url = parse_url(&text, &["postgresql", "postgres"])?;
+    let url = parse::url(&text, &["postgresql", "postgres"])?;
     // A server that is reached through a Unix socket has its folder in `?host=` instead.
     if !url.query_pairs().any(|(name, _)| name == "host") {
         require_host(&url)?;
@@ -70,19 +88,34 @@ mod tests {
             ("SQLite://./x.db", "./x.db"),
             ("sqlite:///var/lib/matchmaker.db", "/var/lib/matchmaker.db"),
         ] {
-            assert_eq!(parse(text), Ok(Database::Sqlite(path.into())), "{text}");
+            assert_eq!(
+                parse_database(text),
+                Ok(Database::Sqlite(path.into())),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn every_spelling_of_postgres_is_taken_and_its_password_masked() {
         for (text, shown) in [
-            ("postgresql+psycopg://u:pw@db:5432/m", "postgresql://u:***@db:5432/m"),
+            (
+                "postgresql+psycopg://u:pw@db:5432/m",
+                "postgresql://u:***@db:5432/m",
+            ),
             ("postgresql://u:pw@db/m", "postgresql://u:***@db/m"),
-            ("postgres://u:pw@db/m?sslmode=require", "postgres://u:***@db/m?sslmode=require"),
-            ("postgres:///m?host=/run/pg&user=u", "postgres:///m?host=/run/pg&user=u"),
+            (
+                "postgres://u:pw@db/m?sslmode=require",
+                "postgres://u:***@db/m?sslmode=require",
+            ),
+            (
+                "postgres:///m?host=/run/pg&user=u",
+                "postgres:///m?host=/run/pg&user=u",
+            ),
         ] {
-            let Ok(Database::Postgres(url)) = parse(text) else { panic!("{text} is refused") };
+            let Ok(Database::Postgres(url)) = parse_database(text) else {
+                panic!("{text} is refused")
+            };
 
             assert_eq!(url.to_string(), shown);
             assert_eq!(url.expose(), text.replace("+psycopg", ""));
@@ -96,12 +129,15 @@ mod tests {
             ("postgresql+asyncpg://db/m", "has another scheme"),
             ("data/matchmaker.db", "is no address with ://"),
             ("sqlite://", "names no file"),
-            ("sqlite://:memory:", "names no file, and memory is not durable"),
+            (
+                "sqlite://:memory:",
+                "names no file, and memory is not durable",
+            ),
             ("sqlite://x.db?mode=ro", "has options after the file's name"),
             ("sqlite://data/", "names a folder"),
             ("postgres:///m", "names no host"),
         ] {
-            assert_eq!(parse(text), Err(problem.to_owned()), "{text}");
+            assert_eq!(parse_database(text), Err(problem.to_owned()), "{text}");
         }
     }
 }

@@ -3,11 +3,14 @@
 //! [`VARIABLES`] lists what can be set. [`Settings::load`] reads every place, strongest last, and
 //! answers with a value that needs no further checks, or with all faults at once.
 
+mod auth;
 mod build;
 mod database;
 mod fault;
+mod layer;
 mod layers;
 mod origins;
+mod parse;
 mod reader;
 mod secret;
 mod table;
@@ -192,7 +195,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// All faults of all places, in the order of [`VARIABLES`] within each kind of check.
+    /// All faults of all places, not only the first.
     pub fn load(sources: &Sources) -> Result<Self, Faults> {
         build::settings(layers::Layers::read(sources))
     }

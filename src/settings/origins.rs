@@ -35,7 +35,10 @@ fn parse(text: &str) -> Result<Origins, String> {
     if text == "*" {
         return Ok(Origins::Any);
     }
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let items = text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
     let origins = items.map(parse_origin).collect::<Result<Vec<_>, _>>()?;
     if origins.is_empty() {
         return Err("names no origin".to_owned());
@@ -53,7 +56,11 @@ fn parse_origin(item: &str) -> Result<String, String> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    if is_bare { Ok(url.origin().ascii_serialization()) } else { Err(problem()) }
+    if is_bare {
+        Ok(url.origin().ascii_serialization())
+    } else {
+        Err(problem())
+    }
 }
 
 #[cfg(test)]
@@ -70,9 +77,18 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_named() {
-        for item in ["app.example.org", "https://a.org/path", "https://u@a.org", "ftp://a", "*"] {
+        for item in [
+            "app.example.org",
+            "https://a.org/path",
+            "https://u@a.org",
+            "ftp://a",
+            "*",
+        ] {
             let text = format!("http://ok,{item}");
-            assert_eq!(parse(&text), Err(format!("has {item:?}, which is no origin")));
+            assert_eq!(
+                parse(&text),
+                Err(format!("has {item:?}, which is no origin"))
+            );
         }
         assert_eq!(parse(","), Err("names no origin".to_owned()));
     }

@@ -72,7 +72,9 @@ impl fmt::Display for SecretUrl {
 fn masked(url: &Url) -> Option<String> {
     let in_query = |name: &str| {
         let name = name.to_ascii_lowercase();
-        ["pass", "secret", "token", "key"].iter().any(|word| name.contains(word))
+        ["pass", "secret", "token", "key"]
+            .iter()
+            .any(|word| name.contains(word))
     };
     if url.password().is_none() && !url.query_pairs().any(|(name, _)| in_query(&name)) {
         return None;
@@ -118,9 +120,15 @@ mod tests {
     fn passwords_are_masked_wherever_an_address_holds_them() {
         let cases = [
             ("redis://:pw@host:6379/0", "redis://:***@host:6379/0"),
-            ("amqp://guest:pw@host:5672/%2f", "amqp://guest:***@host:5672/%2f"),
+            (
+                "amqp://guest:pw@host:5672/%2f",
+                "amqp://guest:***@host:5672/%2f",
+            ),
             ("postgres://u:p@w@host/db", "postgres://u:***@host/db"),
-            ("postgres://host/db?user=u&password=pw", "postgres://host/db?user=u&password=***"),
+            (
+                "postgres://host/db?user=u&password=pw",
+                "postgres://host/db?user=u&password=***",
+            ),
             ("https://u:pw@host", "https://u:***@host/"),
             ("http://host:8000", "http://host:8000"),
         ];

@@ -31,7 +31,9 @@ pub(super) enum Kind {
 impl Variable {
     /// The variable that has, or once had, this name in the environment.
     pub fn find(name: &str) -> Option<&'static Self> {
-        VARIABLES.iter().find(|known| known.names().any(|candidate| candidate == name))
+        VARIABLES
+            .iter()
+            .find(|known| known.names().any(|candidate| candidate == name))
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -41,8 +43,6 @@ impl Variable {
 
 /// The secret that works in dev without any configuration; refused everywhere else.
 pub(super) const DEV_SECRET: &str = "dev-only-change-me";
-/// The database that is used in dev without any configuration.
-pub(super) const DEV_DATABASE: &str = "sqlite://data/matchmaker.db";
 
 /// All variables, in the order in which they are documented.
 pub const VARIABLES: &[Variable] = &[
@@ -59,7 +59,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("HOST", "0.0.0.0", "Address or host name to listen on."),
     plain("PORT", "8002", "Port to listen on; 0 takes any free one."),
-    plain("HTTP_WORKERS", "0", "Threads that serve HTTP and sockets; 0 is one per core."),
+    plain(
+        "HTTP_WORKERS",
+        "0",
+        "Threads that serve HTTP and sockets; 0 is one per core.",
+    ),
     plain(
         "CORS_ALLOWED_ORIGINS",
         "",
@@ -102,7 +106,11 @@ pub const VARIABLES: &[Variable] = &[
         "Question service, `http` or `https`. Not set: in dev the built-in questions, elsewhere an \
          error.",
     ),
-    plain("QUESTION_SERVICE_BASE_PATH", "/api/v1", "Path in front of the question service's paths."),
+    plain(
+        "QUESTION_SERVICE_BASE_PATH",
+        "/api/v1",
+        "Path in front of the question service's paths.",
+    ),
     url("USER_SERVICE_URL", "", "User service, `http` or `https`."),
     plain(
         "USER_SERVICE_VERIFY_PATH",
@@ -114,7 +122,11 @@ pub const VARIABLES: &[Variable] = &[
         "false",
         "Ask the user service about each token as well; needs `USER_SERVICE_URL`.",
     ),
-    plain("AUTH_ALGORITHM", "HS256", "Signature of tokens; there is no other than `HS256`."),
+    plain(
+        "AUTH_ALGORITHM",
+        "HS256",
+        "Signature of tokens; there is no other than `HS256`.",
+    ),
     Variable {
         name: "AUTH_ACCESS_SECRET",
         older_names: &["JWT_SECRET_KEY"],
@@ -128,8 +140,16 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Secret before the last change; tokens that it signed are accepted too.",
     ),
-    plain("AUTH_ISSUER", "user-service", "Issuer that every token must name."),
-    plain("AUTH_AUDIENCE", "", "Audience that every token must name. Not set: none is asked for."),
+    plain(
+        "AUTH_ISSUER",
+        "user-service",
+        "Issuer that every token must name.",
+    ),
+    plain(
+        "AUTH_AUDIENCE",
+        "",
+        "Audience that every token must name. Not set: none is asked for.",
+    ),
     secret(
         "ADMIN_TOKEN",
         "",
@@ -141,33 +161,95 @@ pub const VARIABLES: &[Variable] = &[
         "Who gets tokens from `POST /dev/token`, which exists in dev only: callers on this machine \
          (`loopback`) or everybody (`any`).",
     ),
-    plain("MATCHING_TIMEOUT_SECONDS", "60", "How long a ticket waits for a partner."),
-    plain("CONFIRM_MATCH_TIMEOUT_SECONDS", "120", "How long both people have to confirm a match."),
-    plain("SESSION_TTL_SECONDS", "21600", "How long a session lasts at most."),
-    plain("MAX_CONCURRENT_MATCHES", "5000", "Unconfirmed matches at a time; more tickets wait."),
-    plain("MAX_TICKETS", "200000", "Waiting tickets at a time; one more is refused with 503."),
-    plain("MAX_BUCKETS", "100000", "Pairs of difficulty and topic in use at a time."),
-    plain("ASK_BURST", "60", "Asks and confirmations that one user may send at once."),
-    plain("ASKS_PER_SECOND", "20", "Asks and confirmations per second of one user after that."),
+    plain(
+        "MATCHING_TIMEOUT_SECONDS",
+        "60",
+        "How long a ticket waits for a partner.",
+    ),
+    plain(
+        "CONFIRM_MATCH_TIMEOUT_SECONDS",
+        "120",
+        "How long both people have to confirm a match.",
+    ),
+    plain(
+        "SESSION_TTL_SECONDS",
+        "21600",
+        "How long a session lasts at most.",
+    ),
+    plain(
+        "MAX_CONCURRENT_MATCHES",
+        "5000",
+        "Unconfirmed matches at a time; more tickets wait.",
+    ),
+    plain(
+        "MAX_TICKETS",
+        "200000",
+        "Waiting tickets at a time; one more is refused with 503.",
+    ),
+    plain(
+        "MAX_BUCKETS",
+        "100000",
+        "Pairs of difficulty and topic in use at a time.",
+    ),
+    plain(
+        "ASK_BURST",
+        "60",
+        "Asks and confirmations that one user may send at once.",
+    ),
+    plain(
+        "ASKS_PER_SECOND",
+        "20",
+        "Asks and confirmations per second of one user after that.",
+    ),
     plain("MAX_SOCKETS", "20000", "Open sockets at a time."),
-    plain("MAX_SOCKETS_PER_USER", "20", "Open sockets of one user at a time."),
-    plain("SOCKET_PING_SECONDS", "20", "Time between two pings to a socket."),
+    plain(
+        "MAX_SOCKETS_PER_USER",
+        "20",
+        "Open sockets of one user at a time.",
+    ),
+    plain(
+        "SOCKET_PING_SECONDS",
+        "20",
+        "Time between two pings to a socket.",
+    ),
     plain(
         "SOCKET_SILENCE_SECONDS",
         "60",
         "Silence after which a socket is dropped; at least twice `SOCKET_PING_SECONDS`.",
     ),
-    plain("SHUTDOWN_SECONDS", "8", "Time to finish what is in flight when stopping; less than 10."),
+    plain(
+        "SHUTDOWN_SECONDS",
+        "8",
+        "Time to finish what is in flight when stopping; less than 10.",
+    ),
 ];
 
 const fn plain(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, older_names: &[], default, meaning, kind: Kind::Plain }
+    Variable {
+        name,
+        older_names: &[],
+        default,
+        meaning,
+        kind: Kind::Plain,
+    }
 }
 
 const fn url(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, older_names: &[], default, meaning, kind: Kind::Url }
+    Variable {
+        name,
+        older_names: &[],
+        default,
+        meaning,
+        kind: Kind::Url,
+    }
 }
 
 const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, older_names: &[], default, meaning, kind: Kind::Secret }
+    Variable {
+        name,
+        older_names: &[],
+        default,
+        meaning,
+        kind: Kind::Secret,
+    }
 }

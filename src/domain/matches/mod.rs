@@ -415,7 +415,8 @@ impl Match {
         &self.tickets[side.index()].user
     }
 
-    fn side_of(&self, user: &UserId) -> Option<Side> {
+    /// On which side `user` is, if one of the two.
+    pub fn side_of(&self, user: &UserId) -> Option<Side> {
         Side::BOTH.into_iter().find(|side| self.user(*side) == user)
     }
 

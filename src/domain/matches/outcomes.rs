@@ -163,7 +163,7 @@ impl Match {
             effects.push(MatchEffect::Answer(call, answer));
         }
         for command in std::mem::take(&mut self.parked) {
-            effects.push(after_opening(command, &record));
+            effects.push(command.after_opening(&record));
         }
     }
 
@@ -242,26 +242,36 @@ impl Match {
     }
 }
 
-/// What a command that waited for the session's rows is answered.
-fn after_opening(command: MatchCommand, record: &SessionRecord) -> MatchEffect {
-    match command {
-        MatchCommand::Confirm(user, call) => {
-            let answer = match record.side_of(&user) {
-                Some(_) => ProposalAnswer::Session(Box::new(record.clone())),
-                None => ProposalAnswer::NotFound,
-            };
-            MatchEffect::Answer(call, answer)
+impl MatchCommand {
+    /// What a command is answered that comes after the match became the session `record`.
+    pub fn after_opening(self, record: &SessionRecord) -> MatchEffect {
+        match self {
+            Self::Confirm(user, call) => {
+                let answer = match record.side_of(&user) {
+                    Some(_) => ProposalAnswer::Session(Box::new(record.clone())),
+                    None => ProposalAnswer::NotFound,
+                };
+                MatchEffect::Answer(call, answer)
+            }
+            Self::Decline(user, call) => {
+                let answer = match record.side_of(&user) {
+                    Some(_) => ProposalAnswer::AlreadyConfirmed,
+                    None => ProposalAnswer::NotFound,
+                };
+                MatchEffect::Answer(call, answer)
+            }
+            Self::AskAgain(_, call) => MatchEffect::Reconsider(call),
+            Self::Withdraw(call) => MatchEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending),
         }
-        MatchCommand::Decline(user, call) => {
-            let answer = match record.side_of(&user) {
-                Some(_) => ProposalAnswer::AlreadyConfirmed,
-                None => ProposalAnswer::NotFound,
-            };
-            MatchEffect::Answer(call, answer)
-        }
-        MatchCommand::AskAgain(_, call) => MatchEffect::Reconsider(call),
-        MatchCommand::Withdraw(call) => {
-            MatchEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending)
+    }
+
+    /// What a command is answered that comes after the match ended without a session.
+    pub fn after_ending(self) -> MatchEffect {
+        match self {
+            Self::Confirm(_, call) | Self::Decline(_, call) => {
+                MatchEffect::Answer(call, ProposalAnswer::NotFound)
+            }
+            Self::AskAgain(_, call) | Self::Withdraw(call) => MatchEffect::Reconsider(call),
         }
     }
 }

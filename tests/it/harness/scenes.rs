@@ -31,6 +31,18 @@ impl Pair {
     }
 }
 
+/// Like [`pair`], and both have had a socket open since before they asked.
+pub async fn pair_at_screens(
+    server: &Server,
+    names: [&str; 2],
+    topic: &str,
+) -> (Pair, Socket, Socket) {
+    let [first, second] = names.map(|name| server.user(name));
+    let (first_screen, second_screen) = (first.connect().await, second.connect().await);
+    let pair = pair_up(first, second, topic).await;
+    (pair, first_screen, second_screen)
+}
+
 /// Matches two new users in the bucket (Easy, `topic`), which must be empty.
 pub async fn pair(server: &Server, first: &str, second: &str, topic: &str) -> Pair {
     let (first, second) = (server.user(first), server.user(second));

@@ -74,6 +74,16 @@ impl Socket {
         }
     }
 
+    /// Awaits the `match_found` that names this partner, and takes it and those before it.
+    pub async fn match_with(&mut self, partner: &str) -> Value {
+        loop {
+            let found = self.next_event("match_found").await;
+            if found["partner_id"] == partner {
+                return found;
+            }
+        }
+    }
+
     /// How many events of this kind have come, taken or not.
     pub fn count(&self, kind: &str) -> usize {
         let seen = self.seen.borrow();

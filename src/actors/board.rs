@@ -1,0 +1,227 @@
+//! What is live, as it is stored: written by the actors, read by every HTTP handler without a message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+
+use crate::domain::{BucketKey, MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
+
+/// The published state. An entry is written after its fact is stored and before anybody is told.
+#[derive(Debug, Default)]
+pub struct Board {
+    tickets: DashMap<TicketId, TicketView>,
+    matches: DashMap<MatchId, MatchView>,
+    sessions: DashMap<SessionId, Arc<SessionRecord>>,
+    /// Each user's open sessions that the user has not left, oldest first.
+    active: DashMap<UserId, Vec<SessionId>>,
+    buckets: DashMap<BucketKey, Arc<BucketView>>,
+    sockets: AtomicUsize,
+}
+
+/// A ticket that waits, is in a match, or is in an open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketView {
+    /// Whose.
+    pub user: UserId,
+    /// The match that it is in, which may have become a session.
+    pub match_id: Option<MatchId>,
+}
+
+/// A match, or the session that it became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchView {
+    /// Somebody has not answered.
+    Proposed {
+        /// When the confirmation window is over.
+        expires_at: Timestamp,
+    },
+    /// Both confirmed.
+    Opening,
+    /// The session can be read.
+    InSession(SessionId),
+}
+
+/// How a bucket stands.
+#[derive(Debug, Default)]
+pub struct BucketView {
+    waiting: AtomicUsize,
+    set_aside: AtomicUsize,
+    oldest_ms: AtomicI64,
+    mailbox: AtomicUsize,
+}
+
+/// A reading of a [`BucketView`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketReading {
+    /// Tickets that may be paired.
+    pub waiting: usize,
+    /// Tickets about which a write is under way.
+    pub set_aside: usize,
+    /// When the oldest of those that may be paired was first enqueued.
+    pub oldest: Option<Timestamp>,
+    /// Commands that wait at the actor.
+    pub mailbox: usize,
+}
+
+impl Board {
+    /// The ticket, if it is live or in an open session.
+    pub fn ticket(&self, id: TicketId) -> Option<TicketView> {
+        self.tickets.get(&id).map(|view| view.clone())
+    }
+
+    /// The match, if it or its session is open.
+    pub fn find_match(&self, id: MatchId) -> Option<MatchView> {
+        self.matches.get(&id).map(|view| *view)
+    }
+
+    /// The session, if it is open.
+    pub fn session(&self, id: SessionId) -> Option<Arc<SessionRecord>> {
+        self.sessions.get(&id).map(|record| Arc::clone(&record))
+    }
+
+    /// The user's newest open session that the user has not left.
+    pub fn active_session(&self, user: &UserId) -> Option<Arc<SessionRecord>> {
+        let newest = self
+            .active
+            .get(user)
+            .and_then(|sessions| sessions.last().copied())?;
+        self.session(newest)
+    }
+
+    /// How many tickets wait, are in a match, or in an open session.
+    pub fn tickets_len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// How many sessions are open.
+    pub fn sessions_len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many sockets are open.
+    pub fn sockets_len(&self) -> usize {
+        self.sockets.load(Ordering::Relaxed)
+    }
+
+    /// Every match, those that became sessions included.
+    pub fn matches(&self) -> Vec<(MatchId, MatchView)> {
+        self.matches
+            .iter()
+            .map(|entry| (*entry.key(), *entry.value()))
+            .collect()
+    }
+
+    /// Every bucket that has an actor, in the order of their keys.
+    pub fn buckets(&self) -> Vec<(BucketKey, BucketReading)> {
+        let mut buckets: Vec<_> = self
+            .buckets
+            .iter()
+            .map(|entry| (entry.key().clone(), entry.read()))
+            .collect();
+        buckets.sort_by(|one, other| one.0.cmp(&other.0));
+        buckets
+    }
+
+    /// Tickets that may be paired, over all buckets.
+    pub fn waiting(&self) -> usize {
+        self.buckets.iter().map(|entry| entry.read().waiting).sum()
+    }
+
+    pub(super) fn put_ticket(&self, id: TicketId, user: &UserId, match_id: Option<MatchId>) {
+        self.tickets.insert(
+            id,
+            TicketView {
+                user: user.clone(),
+                match_id,
+            },
+        );
+    }
+
+    pub(super) fn remove_ticket(&self, id: TicketId) {
+        self.tickets.remove(&id);
+    }
+
+    pub(super) fn put_match(&self, id: MatchId, view: MatchView) {
+        self.matches.insert(id, view);
+    }
+
+    pub(super) fn remove_match(&self, id: MatchId) {
+        self.matches.remove(&id);
+    }
+
+    /// Publishes an open session: a new one, or one that somebody has left.
+    pub(super) fn put_session(&self, record: SessionRecord) {
+        for (user, left) in record.users.iter().zip(record.left) {
+            if left {
+                self.forget_active(user, record.id);
+            } else {
+                let mut sessions = self.active.entry(user.clone()).or_default();
+                if !sessions.contains(&record.id) {
+                    sessions.push(record.id);
+                }
+            }
+        }
+        self.sessions.insert(record.id, Arc::new(record));
+    }
+
+    pub(super) fn remove_session(&self, id: SessionId) {
+        if let Some((_, record)) = self.sessions.remove(&id) {
+            for user in &record.users {
+                self.forget_active(user, id);
+            }
+        }
+    }
+
+    pub(super) fn put_bucket(&self, key: BucketKey) -> Arc<BucketView> {
+        Arc::clone(&self.buckets.entry(key).or_default())
+    }
+
+    pub(super) fn remove_bucket(&self, key: &BucketKey) {
+        self.buckets.remove(key);
+    }
+
+    /// A socket was opened.
+    pub fn socket_opened(&self) {
+        self.sockets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A socket was closed.
+    pub fn socket_closed(&self) {
+        self.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn forget_active(&self, user: &UserId, id: SessionId) {
+        self.active.remove_if_mut(user, |_, sessions| {
+            sessions.retain(|session| *session != id);
+            sessions.is_empty()
+        });
+    }
+}
+
+impl BucketView {
+    fn read(&self) -> BucketReading {
+        let oldest = self.oldest_ms.load(Ordering::Relaxed);
+        BucketReading {
+            waiting: self.waiting.load(Ordering::Relaxed),
+            set_aside: self.set_aside.load(Ordering::Relaxed),
+            oldest: (oldest != 0).then(|| Timestamp::from_ms(oldest)),
+            mailbox: self.mailbox.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn publish(&self, waiting: usize, set_aside: usize, oldest: Option<Timestamp>) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+        self.set_aside.store(set_aside, Ordering::Relaxed);
+        self.oldest_ms
+            .store(oldest.map_or(0, Timestamp::as_ms), Ordering::Relaxed);
+    }
+
+    pub(super) fn command_sent(&self) {
+        self.mailbox.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn command_taken(&self) {
+        self.mailbox.fetch_sub(1, Ordering::Relaxed);
+    }
+}

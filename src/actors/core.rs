@@ -1,0 +1,91 @@
+//! What every actor shares.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::board::Board;
+use super::inbox::Inbox;
+use super::messages::RosterFact;
+use crate::domain::bucket::MatchIds;
+use crate::domain::limits::Timeouts;
+use crate::domain::{EventId, MatchId, SessionId, Timestamp, Write, WriteOutcome};
+use crate::ports::Ports;
+
+/// The bounds and durations that the actors keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreSettings {
+    /// The durations of the lifecycle.
+    pub timeouts: Timeouts,
+    /// Unconfirmed matches at the same time.
+    pub matches_max: usize,
+    /// Live tickets at the same time.
+    pub tickets_max: usize,
+    /// Buckets at the same time.
+    pub buckets_max: usize,
+}
+
+/// Shared by all actors; cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    /// Backends and time.
+    pub ports: Ports,
+    /// The published state.
+    pub board: Arc<Board>,
+    /// Bounds and durations.
+    pub settings: CoreSettings,
+    /// Where calls to backends run: away from the actors' own thread.
+    pub io: Handle,
+    /// Permits for unconfirmed matches. Those who wait for one are served in turn.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) roster: Inbox<RosterFact>,
+}
+
+impl Core {
+    /// The core of a server whose roster takes its facts from `roster`.
+    pub(super) fn new(
+        ports: Ports,
+        board: Arc<Board>,
+        settings: CoreSettings,
+        io: Handle,
+        roster: Inbox<RosterFact>,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.matches_max));
+        Self {
+            ports,
+            board,
+            settings,
+            io,
+            permits,
+            roster,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// Fresh ids for a match; unguessable, because a match id alone lets anybody read its state.
+    pub(super) fn match_ids() -> MatchIds {
+        MatchIds {
+            id: MatchId(Uuid::new_v4()),
+            session: SessionId(Uuid::new_v4()),
+            event: EventId(Uuid::new_v4()),
+        }
+    }
+
+    /// Hands a write to the store; its outcome arrives in `inbox` as the fact that `fact` makes of it.
+    pub(super) fn store<F: Send + 'static>(
+        &self,
+        write: Write,
+        deadline: Option<Timestamp>,
+        inbox: &Inbox<F>,
+        fact: impl FnOnce(WriteOutcome) -> F + Send + 'static,
+    ) {
+        let inbox = inbox.clone();
+        let done = Box::new(move |outcome| inbox.report(fact(outcome)));
+        self.ports.store.submit(write, deadline, done);
+    }
+}

@@ -1,0 +1,372 @@
+//! The actor of one bucket: owns its queue, and pairs on arrival.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
+};
+use metrics::{counter, histogram};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::debug;
+
+use super::board::{BucketView, MatchView};
+use super::calls::Calls;
+use super::inbox::{Facts, Inbox};
+use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
+use super::pace::{Pace, give_way};
+use super::session::SessionActor;
+use super::timer::Timer;
+use super::{BUCKET_MAILBOX, Core};
+use crate::domain::bucket::{Bucket, BucketEffect};
+use crate::domain::matches::Match;
+use crate::domain::{
+    AskAnswer, BucketKey, CallId, MatchId, Notice, Side, Ticket, TicketId, TicketOutcome,
+    Timestamp, Write, WriteOutcome,
+};
+use crate::observability::{
+    MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
+};
+
+/// Owns one [`Bucket`].
+pub struct MatchmakerActor {
+    core: Core,
+    key: BucketKey,
+    bucket: Bucket,
+    restored: Vec<Ticket>,
+    inbox: Inbox<BucketFact>,
+    facts: Facts<BucketFact>,
+    calls: Calls<Caller>,
+    permits: HashMap<MatchId, OwnedSemaphorePermit>,
+    spare_permit: Option<OwnedSemaphorePermit>,
+    awaits_permit: bool,
+    timer: Timer,
+    pace: Pace,
+    view: Arc<BucketView>,
+}
+
+/// Somebody who waits for an answer of this bucket.
+enum Caller {
+    Ask {
+        ask: OpenTicket,
+        /// The ticket that this ask would open; to be withdrawn if nobody hears of it.
+        opens: TicketId,
+    },
+    Withdraw(WithdrawTicket),
+}
+
+impl MatchmakerActor {
+    /// The actor of `key`, with the tickets that waited there before a restart.
+    pub(super) fn new(core: Core, key: BucketKey, restored: Vec<Ticket>) -> Self {
+        let (inbox, facts) = Inbox::new();
+        Self {
+            bucket: Bucket::new(key.clone(), core.settings.timeouts),
+            view: core.board.put_bucket(key.clone()),
+            core,
+            key,
+            restored,
+            inbox,
+            facts,
+            calls: Calls::default(),
+            permits: HashMap::new(),
+            spare_permit: None,
+            awaits_permit: false,
+            timer: Timer::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Where this bucket's facts are reported.
+    pub(super) fn inbox(&self) -> Inbox<BucketFact> {
+        self.inbox.clone()
+    }
+
+    /// Where this bucket's state is published.
+    pub(super) fn view(&self) -> Arc<BucketView> {
+        Arc::clone(&self.view)
+    }
+
+    /// Takes all facts that have come: a command must not overtake them.
+    fn catch_up(&mut self, ctx: &mut Context<Self>) {
+        while let Some(fact) = self.facts.take() {
+            self.take_in(fact, ctx);
+        }
+    }
+
+    fn take_in(&mut self, fact: BucketFact, ctx: &mut Context<Self>) {
+        let now = self.core.now();
+        let effects = match fact {
+            BucketFact::TicketWritten(ticket, outcome) => {
+                self.bucket.on_ticket_written(ticket, outcome, now)
+            }
+            BucketFact::ProposalWritten(id, outcome) => {
+                if outcome != WriteOutcome::Stored {
+                    counter!(PROPOSALS_FAILED).increment(1);
+                    self.permits.remove(&id);
+                }
+                self.bucket.on_proposal_written(id, &outcome, now)
+            }
+            BucketFact::Admitted(ticket) => self.bucket.admit(*ticket, now),
+            BucketFact::Abandoned(ticket) => self.bucket.abandon(ticket, now),
+            BucketFact::Retired => {
+                ctx.stop();
+                Vec::new()
+            }
+        };
+        self.run(effects, None);
+    }
+
+    /// After every message: pair whoever fits, publish, and see to the next deadline.
+    fn settle(&mut self, ctx: &mut Context<Self>) {
+        let now = self.core.now();
+        let due = self.bucket.on_time(now);
+        self.run(due, None);
+        while self.bucket.next_pair().is_some() {
+            let Some(permit) = self.take_permit(ctx) else {
+                break;
+            };
+            let ids = Core::match_ids();
+            self.permits.insert(ids.id, permit);
+            let effects = self.bucket.propose_next(ids, now);
+            self.run(effects, None);
+        }
+        self.spare_permit = None;
+        self.view.publish(
+            self.bucket.waiting(),
+            self.bucket.set_aside(),
+            self.bucket.oldest(),
+        );
+        self.timer
+            .arm(self.bucket.next_wake(), now, ctx, |actor, ctx| {
+                actor.timer.went_off();
+                actor.settle(ctx);
+            });
+        if self.pace.step() {
+            give_way(self, ctx);
+        }
+    }
+
+    fn take_permit(&mut self, ctx: &mut Context<Self>) -> Option<OwnedSemaphorePermit> {
+        if let Some(spare) = self.spare_permit.take() {
+            return Some(spare);
+        }
+        if self.awaits_permit {
+            return None;
+        }
+        if let Ok(permit) = Arc::clone(&self.core.permits).try_acquire_owned() {
+            return Some(permit);
+        }
+        self.awaits_permit = true;
+        let waiting = Arc::clone(&self.core.permits).acquire_owned();
+        ctx.spawn(waiting.into_actor(self).map(|permit, actor, ctx| {
+            actor.awaits_permit = false;
+            actor.spare_permit = permit.ok();
+            actor.settle(ctx);
+        }));
+        None
+    }
+
+    fn run(&mut self, effects: Vec<BucketEffect>, deadline: Option<Timestamp>) {
+        for effect in effects {
+            match effect {
+                BucketEffect::Store(write) => self.store(write, deadline),
+                BucketEffect::Opened(ticket) => {
+                    self.core.board.put_ticket(ticket.id, &ticket.user, None);
+                    self.core
+                        .roster
+                        .report(RosterFact::Opened(Box::new(ticket)));
+                }
+                BucketEffect::Replaced { old, new } => {
+                    self.core.board.remove_ticket(old);
+                    self.core.board.put_ticket(new.id, &new.user, None);
+                    let new = Box::new(new);
+                    self.core.roster.report(RosterFact::Replaced { old, new });
+                }
+                BucketEffect::Closed {
+                    ticket,
+                    user,
+                    outcome,
+                } => {
+                    self.core.board.remove_ticket(ticket);
+                    let told = user.clone();
+                    self.core.roster.report(RosterFact::Closed {
+                        ticket,
+                        user,
+                        outcome,
+                    });
+                    if outcome == TicketOutcome::Expired {
+                        let notice = Notice::TicketExpired { ticket };
+                        self.core.roster.report(RosterFact::Tell(told, notice));
+                    }
+                }
+                BucketEffect::Matched(matched) => self.start_session(*matched),
+                BucketEffect::AnswerAsk(call, answer) => self.answer_ask(call, answer),
+                BucketEffect::AnswerWithdraw(call, answer) => {
+                    if let Some(Caller::Withdraw(withdraw)) = self.calls.take(call) {
+                        let _ = withdraw.reply.send(Some(answer));
+                    }
+                }
+                BucketEffect::Reconsider(call) => match self.calls.take(call) {
+                    Some(Caller::Ask { ask, .. }) => {
+                        self.core.roster.report(RosterFact::AskMoved(ask));
+                    }
+                    Some(Caller::Withdraw(withdraw)) => {
+                        self.core.roster.report(RosterFact::WithdrawMoved(withdraw));
+                    }
+                    None => {}
+                },
+                BucketEffect::Breached(breach) => breached(breach),
+            }
+        }
+    }
+
+    fn store(&self, write: Write, deadline: Option<Timestamp>) {
+        match write {
+            Write::ProposeMatch(ref proposal) => {
+                let id = proposal.id;
+                let fact = move |outcome| BucketFact::ProposalWritten(id, outcome);
+                self.core.store(write, deadline, &self.inbox, fact);
+            }
+            Write::OpenTicket(Ticket { id: ticket, .. })
+            | Write::CloseTicket { ticket, .. }
+            | Write::ReplaceTicket { old: ticket, .. }
+            | Write::CountAsk { ticket, .. } => {
+                let fact = move |outcome| BucketFact::TicketWritten(ticket, outcome);
+                self.core.store(write, deadline, &self.inbox, fact);
+            }
+            Write::ConfirmMatch { .. }
+            | Write::EndMatch { .. }
+            | Write::OpenSession { .. }
+            | Write::LeaveSession { .. }
+            | Write::ExtendMatch { .. } => debug!("a bucket does not write about matches"),
+        }
+    }
+
+    /// A ticket of which nobody heard is withdrawn again.
+    fn answer_ask(&mut self, call: CallId, answer: AskAnswer) {
+        let Some(Caller::Ask { ask, opens }) = self.calls.take(call) else {
+            return;
+        };
+        let opened = match &answer {
+            AskAnswer::Ticket { ticket, .. } if ticket.id == opens => Some(ticket.clone()),
+            _ => None,
+        };
+        let unheard = ask.reply.send(answer).is_err();
+        match opened {
+            Some(_) if !unheard => counter!(TICKETS_OPENED).increment(1),
+            Some(ticket) if ticket.wish.bucket() == self.key => {
+                let effects = self.bucket.abandon(ticket.id, self.core.now());
+                self.run(effects, None);
+            }
+            Some(ticket) => self.core.roster.report(RosterFact::Abandoned(ticket)),
+            None => {}
+        }
+    }
+
+    fn start_session(&mut self, matched: Match) {
+        let Some(permit) = self.permits.remove(&matched.ids().id) else {
+            return;
+        };
+        let now = self.core.now();
+        let (id, tickets) = (matched.ids().id, Box::new(matched.tickets().clone()));
+        let found = Box::new(Side::BOTH.map(|side| matched.found(side)));
+        let view = MatchView::Proposed {
+            expires_at: matched.expires_at(),
+        };
+        counter!(MATCHES_PROPOSED).increment(1);
+        let waited_ms = now.ms_since(tickets[1].enqueued_at);
+        histogram!(TIME_TO_MATCH).record(waited_ms as f64 / 1_000.0);
+        self.core.board.put_match(id, view);
+        for ticket in &*tickets {
+            self.core
+                .board
+                .put_ticket(ticket.id, &ticket.user, Some(id));
+        }
+        let actor = SessionActor::of_match(self.core.clone(), matched, Some(permit)).start();
+        self.core.roster.report(RosterFact::Matched {
+            match_id: id,
+            tickets,
+            found,
+            actor,
+        });
+    }
+}
+
+impl Actor for MatchmakerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(BUCKET_MAILBOX);
+        self.facts.wake(ctx);
+        let now = self.core.now();
+        for ticket in std::mem::take(&mut self.restored) {
+            let effects = self.bucket.admit(ticket, now);
+            self.run(effects, None);
+        }
+        self.settle(ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Self::Context) {
+        debug!(bucket = %self.key, "bucket {} has been empty for long and is gone", self.key);
+    }
+}
+
+impl StreamHandler<BucketFact> for MatchmakerActor {
+    fn handle(&mut self, fact: BucketFact, ctx: &mut Self::Context) {
+        self.take_in(fact, ctx);
+        self.catch_up(ctx);
+        self.settle(ctx);
+    }
+
+    fn finished(&mut self, _ctx: &mut Self::Context) {}
+}
+
+impl Handler<JoinBucket> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
+        self.view.command_taken();
+        self.catch_up(ctx);
+        let deadline = command.ask.deadline;
+        let call = self.calls.add(Caller::Ask {
+            ask: command.ask,
+            opens: command.ticket.id,
+        });
+        let effects = self.bucket.join(command.ticket, call, self.core.now());
+        self.run(effects, Some(deadline));
+        self.settle(ctx);
+    }
+}
+
+impl Handler<AskAgain> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
+        self.view.command_taken();
+        self.catch_up(ctx);
+        let deadline = command.ask.deadline;
+        let call = self.calls.add(Caller::Ask {
+            ask: command.ask,
+            opens: command.again.id,
+        });
+        let effects = self
+            .bucket
+            .ask_again(command.held, command.again, call, self.core.now());
+        self.run(effects, Some(deadline));
+        self.settle(ctx);
+    }
+}
+
+impl Handler<WithdrawTicket> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
+        self.view.command_taken();
+        self.catch_up(ctx);
+        let (ticket, deadline) = (command.ticket, command.deadline);
+        let call = self.calls.add(Caller::Withdraw(command));
+        let effects = self.bucket.withdraw(ticket, call, self.core.now());
+        self.run(effects, Some(deadline));
+        self.settle(ctx);
+    }
+}

@@ -1,0 +1,488 @@
+//! The actor that knows who holds which ticket, and where buckets, matches, sessions and sockets are.
+
+mod restore;
+mod routing;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
+use metrics::counter;
+use tokio::runtime::Handle;
+use uuid::{ContextV7, Uuid};
+
+use self::routing::{BucketHandle, try_command};
+use super::board::Board;
+use super::inbox::{Facts, Inbox};
+use super::matchmaker::MatchmakerActor;
+use super::messages::{
+    AnswerProposal, AskAgain, BucketFact, CloseSockets, JoinBucket, LeaveSession, OpenTicket,
+    RosterFact, SocketClosed, SocketConnected, WithdrawTicket,
+};
+use super::pace::{Pace, give_way};
+use super::session::SessionActor;
+use super::sockets::Sockets;
+use super::{Core, CoreSettings, ROSTER_MAILBOX};
+use crate::domain::{
+    AskAnswer, BucketKey, Holder, MatchId, Notice, Roster, SessionId, Ticket, TicketId,
+    TicketOutcome, Timestamp, UserId,
+};
+use crate::observability::{REFUSALS, TICKETS_CLOSED, TICKETS_PUT_BACK, breached};
+use crate::ports::{LiveState, Ports};
+
+/// How long a bucket stays empty before its actor is stopped.
+const BUCKET_IDLE_MS: u64 = 60_000;
+/// How often empty buckets are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
+
+/// Owns the [`Roster`] and the addresses of everybody else.
+pub struct RosterActor {
+    core: Core,
+    roster: Roster,
+    facts: Facts<RosterFact>,
+    restored: LiveState,
+    buckets: BTreeMap<BucketKey, BucketHandle>,
+    /// Buckets that became empty, with the time at which they did.
+    emptied: VecDeque<(Timestamp, BucketKey)>,
+    matches: HashMap<MatchId, MatchHandle>,
+    sessions: HashMap<SessionId, MatchId>,
+    sockets: Sockets,
+    ticket_ids: ContextV7,
+    pace: Pace,
+}
+
+/// A match, or the session that it became.
+struct MatchHandle {
+    actor: Addr<SessionActor>,
+    /// Its users and what they were told, while it is unconfirmed.
+    found: Option<Box<[(UserId, TicketId, Notice); 2]>>,
+}
+
+impl RosterActor {
+    /// The roster of a server that begins with what was stored.
+    pub fn new(
+        ports: Ports,
+        board: Arc<Board>,
+        settings: CoreSettings,
+        io: Handle,
+        restored: LiveState,
+    ) -> Self {
+        let (inbox, facts) = Inbox::new();
+        Self {
+            core: Core::new(ports, board, settings, io, inbox),
+            roster: Roster::default(),
+            facts,
+            restored,
+            buckets: BTreeMap::new(),
+            emptied: VecDeque::new(),
+            matches: HashMap::new(),
+            sessions: HashMap::new(),
+            sockets: Sockets::default(),
+            ticket_ids: ContextV7::new(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Takes all facts that have come: a command must not overtake them.
+    fn catch_up(&mut self) {
+        while let Some(fact) = self.facts.take() {
+            self.take_in(fact);
+        }
+    }
+
+    fn take_in(&mut self, fact: RosterFact) {
+        match fact {
+            RosterFact::Opened(ticket) => self.moved(&ticket, Holder::Bucket),
+            RosterFact::PutBack(ticket) => {
+                counter!(TICKETS_PUT_BACK).increment(1);
+                self.moved(&ticket, Holder::Bucket);
+                self.admit(ticket);
+            }
+            RosterFact::Replaced { old, new } => {
+                self.closed(&new.user, old, TicketOutcome::Replaced);
+                self.roster.claim_for(&new, Holder::Bucket);
+                self.admit(new);
+            }
+            RosterFact::Closed {
+                ticket,
+                user,
+                outcome,
+            } => self.closed(&user, ticket, outcome),
+            RosterFact::Abandoned(ticket) => {
+                if let Some(bucket) = self.buckets.get(&ticket.wish.bucket()) {
+                    bucket.inbox.report(BucketFact::Abandoned(ticket.id));
+                }
+            }
+            RosterFact::Matched {
+                match_id,
+                tickets,
+                found,
+                actor,
+            } => {
+                self.matched(match_id, *tickets, *found, actor, true);
+            }
+            RosterFact::SessionOpened { match_id, session } => {
+                self.session_opened(match_id, session);
+            }
+            RosterFact::MatchOver(match_id) => {
+                self.matches.remove(&match_id);
+            }
+            RosterFact::SessionOver(match_id, session) => {
+                self.matches.remove(&match_id);
+                self.sessions.remove(&session);
+            }
+            RosterFact::Tell(user, notice) => self.sockets.tell(&user, notice),
+            RosterFact::AskMoved(ask) => self.route_ask(ask),
+            RosterFact::WithdrawMoved(withdraw) => self.route_withdraw(withdraw),
+        }
+    }
+
+    fn moved(&mut self, ticket: &Ticket, holder: Holder) {
+        if let Some(breach) = self.roster.moved(&ticket.user, ticket.place(), holder) {
+            breached(breach);
+        }
+    }
+
+    fn closed(&mut self, user: &UserId, ticket: TicketId, outcome: TicketOutcome) {
+        let bucket = self.roster.claim(user).map(|claim| claim.bucket.clone());
+        if !self.roster.release(user, ticket) {
+            return;
+        }
+        let outcome = match outcome {
+            TicketOutcome::Withdrawn => "withdrawn",
+            TicketOutcome::Declined => "declined",
+            TicketOutcome::Replaced => "replaced",
+            TicketOutcome::Expired => "expired",
+            TicketOutcome::Refused => "refused",
+            TicketOutcome::InSession => "in_session",
+        };
+        counter!(TICKETS_CLOSED, "outcome" => outcome).increment(1);
+        if let Some(key) = bucket
+            && self.roster.claims_in(&key) == 0
+            && let Some(handle) = self.buckets.get_mut(&key)
+        {
+            let now = self.core.now();
+            handle.empty_since = Some(now);
+            self.emptied.push_back((now, key));
+        }
+    }
+
+    fn matched(
+        &mut self,
+        match_id: MatchId,
+        tickets: [Ticket; 2],
+        found: [Notice; 2],
+        actor: Addr<SessionActor>,
+        tell: bool,
+    ) {
+        let [first, second] = tickets;
+        let [first_found, second_found] = found;
+        self.moved(&first, Holder::Match(match_id));
+        self.moved(&second, Holder::Match(match_id));
+        if tell {
+            self.sockets.tell(&first.user, first_found.clone());
+            self.sockets.tell(&second.user, second_found.clone());
+        }
+        let found = [
+            (first.user, first.id, first_found),
+            (second.user, second.id, second_found),
+        ];
+        self.matches.insert(
+            match_id,
+            MatchHandle {
+                actor,
+                found: Some(Box::new(found)),
+            },
+        );
+    }
+
+    fn session_opened(&mut self, match_id: MatchId, session: SessionId) {
+        self.sessions.insert(session, match_id);
+        let Some(handle) = self.matches.get_mut(&match_id) else {
+            return;
+        };
+        for (user, ticket, _) in handle.found.take().into_iter().flat_map(|found| *found) {
+            self.closed(&user, ticket, TicketOutcome::InSession);
+        }
+    }
+
+    fn admit(&mut self, ticket: Box<Ticket>) {
+        let handle = self.bucket(&ticket.wish.bucket(), Vec::new());
+        handle.empty_since = None;
+        handle.inbox.report(BucketFact::Admitted(ticket));
+    }
+
+    /// The bucket's actor, started if there is none.
+    fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
+        let core = &self.core;
+        self.buckets.entry(key.clone()).or_insert_with(|| {
+            let actor = MatchmakerActor::new(core.clone(), key.clone(), restored);
+            let (inbox, view) = (actor.inbox(), actor.view());
+            BucketHandle {
+                actor: actor.start(),
+                inbox,
+                view,
+                empty_since: None,
+            }
+        })
+    }
+
+    /// Forgets buckets that have been empty for `idle_ms`; only then do their actors stop.
+    fn retire_buckets(&mut self, idle_ms: u64) {
+        let now = self.core.now();
+        while let Some((since, key)) = self.emptied.front() {
+            if now.ms_since(*since) < idle_ms {
+                break;
+            }
+            let handle = self.buckets.get(key);
+            if self.roster.claims_in(key) == 0
+                && handle.is_some_and(|handle| handle.empty_since == Some(*since))
+                && let Some(handle) = self.buckets.remove(key)
+            {
+                handle.inbox.report(BucketFact::Retired);
+                self.core.board.remove_bucket(key);
+            }
+            self.emptied.pop_front();
+        }
+    }
+
+    fn has_room_for(&mut self, key: &BucketKey) -> bool {
+        if self.roster.len() >= self.core.settings.tickets_max {
+            return false;
+        }
+        if self.buckets.len() >= self.core.settings.buckets_max && !self.buckets.contains_key(key) {
+            self.retire_buckets(0);
+        }
+        self.buckets.len() < self.core.settings.buckets_max || self.buckets.contains_key(key)
+    }
+
+    fn new_ticket(&self, ask: &OpenTicket) -> Ticket {
+        let now = self.core.now();
+        let ms = now.as_ms().unsigned_abs();
+        let nanos = (ms % 1_000) as u32 * 1_000_000;
+        let time = uuid::Timestamp::from_unix(&self.ticket_ids, ms / 1_000, nanos);
+        let id = TicketId(Uuid::new_v7(time));
+        Ticket::new(
+            id,
+            ask.user.clone(),
+            ask.wish.clone(),
+            now,
+            self.core.settings.timeouts,
+        )
+    }
+
+    /// A user without a claim gets one; whoever decides about their ticket decides about any other.
+    fn route_ask(&mut self, ask: OpenTicket) {
+        if ask.reply.is_closed() {
+            return;
+        }
+        let ticket = self.new_ticket(&ask);
+        let Some(claim) = self.roster.claim(&ask.user) else {
+            return self.open(ticket, ask);
+        };
+        let held = claim.place.ticket;
+        match claim.holder {
+            Holder::Opening => {
+                let _ = ask.reply.send(AskAnswer::Duplicate {
+                    ticket: held,
+                    matched: false,
+                });
+            }
+            Holder::Bucket => {
+                let Some(bucket) = self.buckets.get(&claim.bucket) else {
+                    return;
+                };
+                bucket.send(AskAgain {
+                    held,
+                    again: ticket,
+                    ask,
+                });
+            }
+            Holder::Match(id) => {
+                let Some(handle) = self.matches.get(&id) else {
+                    return;
+                };
+                try_command(
+                    &handle.actor,
+                    AskAgain {
+                        held,
+                        again: ticket,
+                        ask,
+                    },
+                    "session",
+                );
+            }
+        }
+    }
+
+    fn open(&mut self, ticket: Ticket, ask: OpenTicket) {
+        let key = ticket.wish.bucket();
+        if !self.has_room_for(&key) {
+            counter!(REFUSALS, "actor" => "roster").increment(1);
+            let _ = ask.reply.send(AskAnswer::Busy);
+            return;
+        }
+        self.roster.claim_for(&ticket, Holder::Opening);
+        let (user, id) = (ticket.user.clone(), ticket.id);
+        let bucket = self.bucket(&key, Vec::new());
+        bucket.empty_since = None;
+        if !bucket.send(JoinBucket { ticket, ask }) {
+            self.closed(&user, id, TicketOutcome::Refused);
+        }
+    }
+
+    fn route_withdraw(&mut self, withdraw: WithdrawTicket) {
+        let claim = self.roster.claim(&withdraw.user);
+        let Some(claim) = claim.filter(|claim| claim.place.ticket == withdraw.ticket) else {
+            let _ = withdraw.reply.send(None);
+            return;
+        };
+        match claim.holder {
+            Holder::Opening | Holder::Bucket => {
+                if let Some(bucket) = self.buckets.get(&claim.bucket) {
+                    bucket.send(withdraw);
+                }
+            }
+            Holder::Match(id) => {
+                if let Some(handle) = self.matches.get(&id) {
+                    try_command(&handle.actor, withdraw, "session");
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, ctx: &mut Context<Self>) {
+        if self.pace.step() {
+            give_way(self, ctx);
+        }
+    }
+}
+
+impl Actor for RosterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(ROSTER_MAILBOX);
+        self.facts.wake(ctx);
+        self.restore();
+        ctx.run_interval(SWEEP_EVERY, |actor, _| actor.retire_buckets(BUCKET_IDLE_MS));
+    }
+}
+
+impl StreamHandler<RosterFact> for RosterActor {
+    fn handle(&mut self, fact: RosterFact, ctx: &mut Self::Context) {
+        self.take_in(fact);
+        self.step(ctx);
+    }
+
+    fn finished(&mut self, _ctx: &mut Self::Context) {}
+}
+
+impl Handler<OpenTicket> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, command: OpenTicket, ctx: &mut Self::Context) {
+        self.catch_up();
+        self.route_ask(command);
+        self.step(ctx);
+    }
+}
+
+impl Handler<WithdrawTicket> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
+        self.catch_up();
+        self.route_withdraw(command);
+        self.step(ctx);
+    }
+}
+
+impl Handler<AnswerProposal> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
+        self.catch_up();
+        match self.matches.get(&command.match_id) {
+            Some(handle) => {
+                try_command(&handle.actor, command, "session");
+            }
+            None => {
+                let _ = command.reply.send(None);
+            }
+        }
+        self.step(ctx);
+    }
+}
+
+impl Handler<LeaveSession> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
+        self.catch_up();
+        let handle = self
+            .sessions
+            .get(&command.session)
+            .and_then(|id| self.matches.get(id));
+        match handle {
+            Some(handle) => {
+                try_command(&handle.actor, command, "session");
+            }
+            None => {
+                let _ = command.reply.send(None);
+            }
+        }
+        self.step(ctx);
+    }
+}
+
+impl Handler<SocketConnected> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, event: SocketConnected, ctx: &mut Self::Context) {
+        self.catch_up();
+        let waiting = match self.roster.claim(&event.user).map(|claim| claim.holder) {
+            Some(Holder::Match(id)) => self
+                .matches
+                .get(&id)
+                .and_then(|of| of.found_by(&event.user)),
+            Some(Holder::Opening | Holder::Bucket) | None => None,
+        };
+        let (user, socket) = (event.user, event.socket);
+        self.sockets
+            .add(user.clone(), socket, event.recipient, event.too_slow);
+        if let Some(found) = waiting {
+            self.sockets.tell_one(&user, socket, found);
+        }
+        self.step(ctx);
+    }
+}
+
+impl Handler<SocketClosed> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, event: SocketClosed, ctx: &mut Self::Context) {
+        self.sockets.remove(&event.user, event.socket);
+        self.step(ctx);
+    }
+}
+
+impl Handler<CloseSockets> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseSockets, _ctx: &mut Self::Context) {
+        self.catch_up();
+        self.sockets.close_all();
+    }
+}
+
+impl MatchHandle {
+    fn found_by(&self, user: &UserId) -> Option<Notice> {
+        let found = self.found.as_ref()?;
+        found
+            .iter()
+            .find(|(of, ..)| of == user)
+            .map(|(.., notice)| notice.clone())
+    }
+}

@@ -1,0 +1,95 @@
+//! Handing commands on to buckets, matches and sessions, without ever waiting.
+
+use std::sync::Arc;
+
+use actix::dev::{SendError, ToEnvelope};
+use actix::{Actor, Addr, Handler, Message};
+use metrics::counter;
+
+use crate::actors::Inbox;
+use crate::actors::board::BucketView;
+use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::messages::{
+    AnswerProposal, AskAgain, BucketFact, JoinBucket, LeaveSession, WithdrawTicket,
+};
+use crate::domain::{AskAnswer, LeaveAnswer, ProposalAnswer, Timestamp, WithdrawAnswer};
+use crate::observability::REFUSALS;
+
+/// Where a bucket's actor is.
+pub(super) struct BucketHandle {
+    pub(super) actor: Addr<MatchmakerActor>,
+    pub(super) inbox: Inbox<BucketFact>,
+    pub(super) view: Arc<BucketView>,
+    pub(super) empty_since: Option<Timestamp>,
+}
+
+impl BucketHandle {
+    /// False where the bucket has no room; whoever asked has been told.
+    pub(super) fn send<M>(&self, command: M) -> bool
+    where
+        MatchmakerActor: Handler<M>,
+        <MatchmakerActor as Actor>::Context: ToEnvelope<MatchmakerActor, M>,
+        M: Message + Refusable + Send + 'static,
+        M::Result: Send,
+    {
+        self.view.command_sent();
+        let sent = try_command(&self.actor, command, "bucket");
+        if !sent {
+            self.view.command_taken();
+        }
+        sent
+    }
+}
+
+/// A command whose caller can be told that there is no room for it.
+pub(super) trait Refusable {
+    fn refuse(self);
+}
+
+impl Refusable for JoinBucket {
+    fn refuse(self) {
+        let _ = self.ask.reply.send(AskAnswer::Busy);
+    }
+}
+
+impl Refusable for AskAgain {
+    fn refuse(self) {
+        let _ = self.ask.reply.send(AskAnswer::Busy);
+    }
+}
+
+impl Refusable for WithdrawTicket {
+    fn refuse(self) {
+        let _ = self.reply.send(Some(WithdrawAnswer::Busy));
+    }
+}
+
+impl Refusable for AnswerProposal {
+    fn refuse(self) {
+        let _ = self.reply.send(Some(ProposalAnswer::Busy));
+    }
+}
+
+impl Refusable for LeaveSession {
+    fn refuse(self) {
+        let _ = self.reply.send(Some(LeaveAnswer::Busy));
+    }
+}
+
+/// Hands a command over without waiting; false where there is no room, and whoever asked has been
+/// told. The one sender of each actor is used by reference: a clone of it would have a place of its
+/// own beyond the mailbox's bound.
+pub(super) fn try_command<A, M>(actor: &Addr<A>, command: M, kind: &'static str) -> bool
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Refusable + Send + 'static,
+    M::Result: Send,
+{
+    let Err(SendError::Full(command) | SendError::Closed(command)) = actor.try_send(command) else {
+        return true;
+    };
+    counter!(REFUSALS, "actor" => kind).increment(1);
+    command.refuse();
+    false
+}

@@ -1,0 +1,129 @@
+//! Shared sessions without a server: for dev, where nobody else reads them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::documents;
+use crate::domain::{Question, SessionId, SessionRecord, Timestamp};
+use crate::ports::{Away, Clock, OpenSession, SharedSessions};
+
+/// Session texts in memory, each until its session's time is over.
+pub struct InProcessSessions {
+    clock: Arc<dyn Clock>,
+    texts: Mutex<Texts>,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    by_id: HashMap<SessionId, Entry>,
+    by_end: BTreeSet<(Timestamp, SessionId)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    ends_at: Timestamp,
+}
+
+impl InProcessSessions {
+    /// Holds the sessions that the store has open, as we would first write them: what else was in
+    /// their keys ended with the process that held it.
+    ///
+    /// # Errors
+    ///
+    /// [`Away`] where a session cannot be written as JSON.
+    pub fn new(clock: Arc<dyn Clock>, open: &[OpenSession]) -> Result<Self, Away> {
+        let mut texts = Texts::default();
+        for OpenSession { record, .. } in open {
+            texts.put(record, documents::new_session(record).map_err(away)?);
+        }
+        Ok(Self { clock, texts: Mutex::new(texts) })
+    }
+
+    /// Writes `text` under the session's key, as the collaboration service does; false where there
+    /// is no such session.
+    pub fn overwrite(&self, id: SessionId, text: &str) -> bool {
+        let mut texts = self.current();
+        let entry = texts.by_id.get_mut(&id);
+        entry.map(|entry| text.clone_into(&mut entry.text)).is_some()
+    }
+
+    /// How many sessions are held.
+    pub fn len(&self) -> usize {
+        self.current().by_id.len()
+    }
+
+    /// Whether no session is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The texts without those whose time is over.
+    fn current(&self) -> MutexGuard<'_, Texts> {
+        let now = self.clock.now();
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.purge(now);
+        texts
+    }
+}
+
+impl Texts {
+    fn put(&mut self, session: &SessionRecord, text: String) {
+        self.remove(session.id);
+        self.by_end.insert((session.ends_at, session.id));
+        self.by_id.insert(session.id, Entry { text, ends_at: session.ends_at });
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        if let Some(entry) = self.by_id.remove(&id) {
+            self.by_end.remove(&(entry.ends_at, id));
+        }
+    }
+
+    fn purge(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.by_end.first().copied().filter(|(at, _)| *at <= now) {
+            self.remove(id);
+        }
+    }
+}
+
+#[async_trait]
+impl SharedSessions for InProcessSessions {
+    async fn put_if_absent(&self, session: &SessionRecord) -> Result<Question, Away> {
+        let mut texts = self.current();
+        let Some(entry) = texts.by_id.get_mut(&session.id) else {
+            texts.put(session, documents::new_session(session).map_err(away)?);
+            return Ok(session.question.clone());
+        };
+        if let Some(question) = documents::question_in(&entry.text) {
+            return Ok(question);
+        }
+        entry.text = documents::with_question(&entry.text, session).map_err(away)?;
+        Ok(session.question.clone())
+    }
+
+    async fn read(&self, id: SessionId) -> Result<Option<String>, Away> {
+        Ok(self.current().by_id.get(&id).map(|entry| entry.text.clone()))
+    }
+
+    async fn write_left(&self, session: &SessionRecord) -> Result<(), Away> {
+        let mut texts = self.current();
+        if let Some(entry) = texts.by_id.get_mut(&session.id) {
+            entry.text = documents::with_members(&entry.text, session).map_err(away)?;
+        } else if session.ends_at > self.clock.now() {
+            texts.put(session, documents::new_session(session).map_err(away)?);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<(), Away> {
+        self.current().remove(id);
+        Ok(())
+    }
+}
+
+fn away(error: serde_json::Error) -> Away {
+    Away { backend: "shared sessions", reason: error.to_string() }
+}

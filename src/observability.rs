@@ -1,0 +1,124 @@
+//! What operators see: the log, and the one list of all metrics.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+use tracing::error;
+
+use crate::domain::{Breach, Guarantee};
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name, unit last.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it tells, one sentence.
+    pub help: &'static str,
+}
+
+macro_rules! metrics_list {
+    ($($(#[doc = $help:literal])+ $constant:ident: $kind:ident = $name:literal;)*) => {
+        $($(#[doc = $help])+ pub const $constant: &str = $name;)*
+
+        /// Every metric, in the order in which they are documented.
+        pub const METRICS: &[Metric] = &[$(Metric {
+            name: $name,
+            kind: Kind::$kind,
+            help: concat!($($help),+),
+        }),*];
+    };
+}
+
+metrics_list! {
+    /// Breaches of a guarantee, by guarantee; must stay 0.
+    BREACHES: Counter = "matchmaker_guarantee_breaches_total";
+    /// Tickets that were opened.
+    TICKETS_OPENED: Counter = "matchmaker_tickets_opened_total";
+    /// Tickets whose life ended, by outcome.
+    TICKETS_CLOSED: Counter = "matchmaker_tickets_closed_total";
+    /// Tickets that an ended match put back in their place.
+    TICKETS_PUT_BACK: Counter = "matchmaker_tickets_put_back_total";
+    /// Tickets that wait and may be paired.
+    TICKETS_WAITING: Gauge = "matchmaker_tickets_waiting";
+    /// Age of the oldest ticket that waits, in seconds.
+    OLDEST_WAIT: Gauge = "matchmaker_oldest_wait_seconds";
+    /// Matches that were proposed.
+    MATCHES_PROPOSED: Counter = "matchmaker_matches_proposed_total";
+    /// Proposals that the database refused or could not take.
+    PROPOSALS_FAILED: Counter = "matchmaker_proposals_failed_total";
+    /// Confirmations of one side.
+    CONFIRMATIONS: Counter = "matchmaker_confirmations_total";
+    /// Matches that ended without a session, by ending.
+    MATCHES_ENDED: Counter = "matchmaker_matches_ended_total";
+    /// Matches by state.
+    MATCHES_OPEN: Gauge = "matchmaker_matches_open";
+    /// Time from the younger ticket's enqueueing to the stored match, in seconds.
+    TIME_TO_MATCH: Histogram = "matchmaker_time_to_match_seconds";
+    /// Sessions that were opened.
+    SESSIONS_OPENED: Counter = "matchmaker_sessions_opened_total";
+    /// Members that left a session.
+    SESSIONS_LEFT: Counter = "matchmaker_sessions_left_total";
+    /// Sessions that are open.
+    SESSIONS_OPEN: Gauge = "matchmaker_sessions_open";
+    /// Tries to open a session that failed, by step.
+    OPENINGS_FAILED: Counter = "matchmaker_openings_failed_total";
+    /// Buckets that have an actor.
+    BUCKETS: Gauge = "matchmaker_buckets";
+    /// Sockets that are open.
+    SOCKETS_OPEN: Gauge = "matchmaker_sockets_open";
+    /// Events handed to sockets.
+    MESSAGES_SENT: Counter = "matchmaker_socket_messages_sent_total";
+    /// Sockets closed because their client did not read.
+    SLOW_SOCKETS: Counter = "matchmaker_slow_sockets_closed_total";
+    /// Commands that an actor had no room for, by actor.
+    REFUSALS: Counter = "matchmaker_commands_refused_total";
+    /// Requests answered, by status code.
+    HTTP_REQUESTS: Counter = "matchmaker_http_requests_total";
+    /// Time from the request's head to the answer's head, in seconds.
+    HTTP_SECONDS: Histogram = "matchmaker_http_request_seconds";
+    /// Writes that shared one transaction.
+    STORE_GROUP_SIZE: Histogram = "matchmaker_store_group_size";
+    /// Time from handing a write over to its outcome, in seconds.
+    STORE_WRITE_SECONDS: Histogram = "matchmaker_store_write_seconds";
+    /// Writes that wait for the store.
+    STORE_QUEUE_DEPTH: Gauge = "matchmaker_store_queue_depth";
+    /// Writes that were refused because the store was away or full.
+    STORE_UNAVAILABLE: Counter = "matchmaker_store_unavailable_total";
+    /// Time that start-up took until ready, in seconds.
+    RECOVERY_SECONDS: Gauge = "matchmaker_recovery_seconds";
+}
+
+/// Gives every metric its help text, and every guarantee its counter, which stands at 0.
+pub fn describe_metrics() {
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, metric.help),
+            Kind::Gauge => describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => describe_histogram!(metric.name, metric.help),
+        }
+    }
+    for guarantee in Guarantee::ALL {
+        counter!(BREACHES, "guarantee" => guarantee.label()).absolute(0);
+    }
+}
+
+/// Counts and logs a guarantee that was found broken.
+pub fn breached(breach: Breach) {
+    let guarantee = breach.guarantee.label();
+    counter!(BREACHES, "guarantee" => guarantee).increment(1);
+    error!(
+        guarantee,
+        "guarantee {guarantee} is broken: {}", breach.seen
+    );
+}
