@@ -1,9 +1,14 @@
 //! What operators see: the log, and the one list of all metrics.
 
+use std::sync::OnceLock;
+
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::error;
+use tracing_subscriber::EnvFilter;
 
 use crate::domain::{Breach, Guarantee};
+use crate::settings::{Log, LogFormat};
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +104,62 @@ metrics_list! {
     RECOVERY_SECONDS: Gauge = "matchmaker_recovery_seconds";
 }
 
+/// Upper bounds of the histograms of times: 1 ms to 10 min.
+const SECONDS: [f64; 16] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0,
+];
+/// Upper bounds of the histograms of counts.
+const COUNTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts the log. A second call in one process changes nothing.
+pub fn start_log(log: &Log) {
+    let filter = EnvFilter::new(format!("{},actix_server=warn,mio=warn", log.level));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false);
+    // Nothing but a second call can fail here.
+    let _ = match log.format {
+        LogFormat::Human => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Starts counting, and answers with what renders the counts in Prometheus' text format. The counts
+/// belong to the process: a second server in it counts together with the first.
+pub fn start_metrics() -> Box<dyn Fn() -> String + Send + Sync> {
+    let handle = RECORDER.get_or_init(|| {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+            .and_then(|it| it.set_buckets_for_metric(Matcher::Suffix("_size".into()), &COUNTS))
+            .ok()?;
+        let handle = builder.install_recorder().ok()?;
+        describe_metrics();
+        Some(handle)
+    });
+    Box::new(|| {
+        handle
+            .as_ref()
+            .map(PrometheusHandle::render)
+            .unwrap_or_default()
+    })
+}
+
+/// Tidies the histograms; to be called from time to time.
+pub fn tidy_metrics() {
+    if let Some(Some(handle)) = RECORDER.get() {
+        handle.run_upkeep();
+    }
+}
+
 /// Gives every metric its help text, and every guarantee its counter, which stands at 0.
-pub fn describe_metrics() {
+fn describe_metrics() {
     for metric in METRICS {
         match metric.kind {
-            Kind::Counter => describe_counter!(metric.name, metric.help),
-            Kind::Gauge => describe_gauge!(metric.name, metric.help),
-            Kind::Histogram => describe_histogram!(metric.name, metric.help),
+            Kind::Counter => describe_counter!(metric.name, metric.help.trim()),
+            Kind::Gauge => describe_gauge!(metric.name, metric.help.trim()),
+            Kind::Histogram => describe_histogram!(metric.name, metric.help.trim()),
         }
     }
     for guarantee in Guarantee::ALL {

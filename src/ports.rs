@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Ending, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId, TicketOutcome,
+    Breach, Ending, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId, TicketOutcome,
     Timestamp, UserId, Wish, Write, WriteOutcome,
 };
 
@@ -117,8 +117,8 @@ pub struct LiveState {
     pub sessions: Vec<OpenSession>,
     /// The newest time that any of the rows was written at.
     pub newest: Option<Timestamp>,
-    /// Rows that contradict a guarantee and were left out, one sentence each.
-    pub contradictions: Vec<&'static str>,
+    /// Rows that contradict a guarantee and were left out.
+    pub contradictions: Vec<Breach>,
 }
 
 /// Reads of what memory does not hold: what has ended, and everything at start-up.

@@ -109,6 +109,11 @@ pub struct SocketClosed {
 #[rtype(result = "()")]
 pub struct CloseSockets;
 
+/// Query: how many tickets are live. Answered after everything that was stored is back.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct CountTickets;
+
 /// Command to a socket.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]

@@ -20,7 +20,9 @@ pub struct SystemClock {
 impl SystemClock {
     /// A clock that shows the system's time.
     pub fn new() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
         Self::starting_at(Timestamp::from_ms(now))
     }

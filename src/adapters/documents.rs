@@ -105,7 +105,10 @@ pub fn with_members(text: &str, session: &SessionRecord) -> serde_json::Result<S
     let Ok(mut found) = serde_json::from_str::<Map<String, Value>>(text) else {
         return new_session(session);
     };
-    found.insert(USERS.to_owned(), session.users.iter().map(ToString::to_string).collect());
+    found.insert(
+        USERS.to_owned(),
+        session.users.iter().map(ToString::to_string).collect(),
+    );
     match left_users(session) {
         left if left.is_empty() => found.remove(LEFT_USERS),
         left => found.insert(LEFT_USERS.to_owned(), left.into()),
@@ -164,13 +167,18 @@ pub fn match_found(session: &SessionRecord) -> serde_json::Result<String> {
         occurred_at: session.opened_at,
         session_id: session.id.to_string(),
         question: (&session.question).into(),
-        users: Side::BOTH.map(|side| Member { user_id: session.users[side.index()].to_string() }),
+        users: Side::BOTH.map(|side| Member {
+            user_id: session.users[side.index()].to_string(),
+        }),
     })
 }
 
 fn as_utc_seconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     let at = OffsetDateTime::from_unix_timestamp(at.as_ms().div_euclid(1_000));
-    let text = at.map_err(S::Error::custom)?.format(&Rfc3339).map_err(S::Error::custom)?;
+    let text = at
+        .map_err(S::Error::custom)?
+        .format(&Rfc3339)
+        .map_err(S::Error::custom)?;
     serializer.serialize_str(&text)
 }
 

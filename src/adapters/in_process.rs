@@ -39,7 +39,10 @@ impl InProcessSessions {
         for OpenSession { record, .. } in open {
             texts.put(record, documents::new_session(record).map_err(away)?);
         }
-        Ok(Self { clock, texts: Mutex::new(texts) })
+        Ok(Self {
+            clock,
+            texts: Mutex::new(texts),
+        })
     }
 
     /// Writes `text` under the session's key, as the collaboration service does; false where there
@@ -47,7 +50,9 @@ impl InProcessSessions {
     pub fn overwrite(&self, id: SessionId, text: &str) -> bool {
         let mut texts = self.current();
         let entry = texts.by_id.get_mut(&id);
-        entry.map(|entry| text.clone_into(&mut entry.text)).is_some()
+        entry
+            .map(|entry| text.clone_into(&mut entry.text))
+            .is_some()
     }
 
     /// How many sessions are held.
@@ -73,7 +78,13 @@ impl Texts {
     fn put(&mut self, session: &SessionRecord, text: String) {
         self.remove(session.id);
         self.by_end.insert((session.ends_at, session.id));
-        self.by_id.insert(session.id, Entry { text, ends_at: session.ends_at });
+        self.by_id.insert(
+            session.id,
+            Entry {
+                text,
+                ends_at: session.ends_at,
+            },
+        );
     }
 
     fn remove(&mut self, id: SessionId) {
@@ -105,7 +116,11 @@ impl SharedSessions for InProcessSessions {
     }
 
     async fn read(&self, id: SessionId) -> Result<Option<String>, Away> {
-        Ok(self.current().by_id.get(&id).map(|entry| entry.text.clone()))
+        Ok(self
+            .current()
+            .by_id
+            .get(&id)
+            .map(|entry| entry.text.clone()))
     }
 
     async fn write_left(&self, session: &SessionRecord) -> Result<(), Away> {
@@ -125,5 +140,8 @@ impl SharedSessions for InProcessSessions {
 }
 
 fn away(error: serde_json::Error) -> Away {
-    Away { backend: "shared sessions", reason: error.to_string() }
+    Away {
+        backend: "shared sessions",
+        reason: error.to_string(),
+    }
 }

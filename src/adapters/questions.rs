@@ -122,14 +122,20 @@ impl BuiltInQuestions {
         let topics = bucket_topics(&entry)?;
         let index = self.questions.len();
         for topic in topics {
-            let bucket = BucketKey { difficulty, topic: topic.key() };
+            let bucket = BucketKey {
+                difficulty,
+                topic: topic.key(),
+            };
             let fitting = self.by_bucket.entry(bucket).or_default();
             // Two spellings of one topic are one topic.
             if fitting.last() != Some(&index) {
                 fitting.push(index);
             }
         }
-        self.by_difficulty.entry(difficulty).or_default().push(index);
+        self.by_difficulty
+            .entry(difficulty)
+            .or_default()
+            .push(index);
         self.questions.push(Question {
             id,
             title: entry.title,
@@ -151,7 +157,10 @@ impl BuiltInQuestions {
 }
 
 fn bucket_topics(entry: &Entry) -> Result<Vec<Topic>, QuestionsError> {
-    let fault = |fault: String| QuestionsError::Topics { id: entry.id, fault };
+    let fault = |fault: String| QuestionsError::Topics {
+        id: entry.id,
+        fault,
+    };
     if entry.topics.is_empty() {
         return Err(fault("it has no topic".to_owned()));
     }

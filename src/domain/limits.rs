@@ -1,5 +1,7 @@
 //! Every hard bound, with its unit; relations between them are checked while compiling.
 
+use std::num::NonZeroU32;
+
 /// Longest user id, in bytes.
 pub const USER_ID_BYTES_MAX: usize = 255;
 /// Longest topic after trimming, in characters.
@@ -31,9 +33,9 @@ pub const REQUEST_READ_MS: u64 = 10_000;
 /// Longest message that a client may send on its socket, in bytes.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Messages that a client may send on its socket at once.
-pub const SOCKET_MESSAGES_BURST: u32 = 20;
+pub const SOCKET_MESSAGES_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Messages per second that a client may send on its socket after the burst.
-pub const SOCKET_MESSAGES_PER_SECOND: u32 = 10;
+pub const SOCKET_MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS, "waits grow");
 const _: () = assert!(RETRY_MAX_MS < OPENING_GIVE_UP_MS, "there is a second try");

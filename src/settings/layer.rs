@@ -12,7 +12,6 @@ use super::variables::{VARIABLES, Variable};
 const DOT_ENV: &str = ".env";
 
 /// One place, with the texts that it sets by their names in the environment.
-#[derive(Clone)]
 pub(super) struct Layer {
     origin: Origin,
     texts: HashMap<String, String>,

@@ -66,28 +66,18 @@ impl Layers {
         let dot_env = Layer::from_dot_env(sources, &mut faults);
         let environment = Layer::from_environment(sources, &mut faults);
 
-        let chosen = [&environment, &dot_env, &base, &embedded].into_iter();
-        let chosen = chosen
-            .filter_map(|layer| layer.text("ENV"))
-            .next()
-            .unwrap_or_default()
-            .trim();
-        let mut layers = vec![embedded.clone(), base.clone()];
-        if is_environment_name(chosen) && !["default", "local"].contains(&chosen) {
-            layers.push(Layer::from_chosen_file(
-                sources,
-                chosen,
-                chosen,
-                &mut faults,
-            ));
+        let may_choose = [&environment, &dot_env, &base, &embedded];
+        let chosen = may_choose.iter().find_map(|layer| layer.text("ENV"));
+        let chosen = chosen.unwrap_or_default().trim().to_owned();
+        let mut layers = vec![embedded, base];
+        let mut add = |stem: &str| {
+            layers.push(Layer::from_chosen_file(sources, stem, &chosen, &mut faults));
+        };
+        if is_environment_name(&chosen) && !["default", "local"].contains(&chosen.as_str()) {
+            add(&chosen);
         }
-        layers.push(Layer::from_chosen_file(
-            sources,
-            "local",
-            chosen,
-            &mut faults,
-        ));
-        layers.extend([dot_env.clone(), environment.clone()]);
+        add("local");
+        layers.extend([dot_env, environment]);
 
         let strongest = |variable: &'static Variable| {
             let given = layers

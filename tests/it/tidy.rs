@@ -1,10 +1,14 @@
 //! Fails when a file breaks the import table, a size limit or a ban, or when the README's table of
 //! variables is not the one in the code. Every message names the file and the line.
 
+mod on_purpose;
+mod source;
+
 use std::fs;
-use std::path::Path;
 
 use matchmaker::settings::VARIABLES;
+
+use source::{Source, is_word, root, sources, words};
 
 /// Which top-level modules each top-level module may use, besides itself. Composition and start-up
 /// are not listed in the first column, so they may use everything and nobody may use them.
@@ -13,9 +17,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("settings", &["domain"]),
     ("observability", &["settings"]),
-    ("adapters", &["domain", "ports", "settings", "observability"]),
+    (
+        "adapters",
+        &["domain", "ports", "settings", "observability"],
+    ),
     ("actors", &["domain", "ports", "observability"]),
-    ("edge", &["domain", "ports", "actors", "settings", "observability"]),
+    (
+        "edge",
+        &["domain", "ports", "actors", "settings", "observability"],
+    ),
 ];
 /// Files that put everything together.
 const MAY_IMPORT_ALL: &[&str] = &["app", "lib", "main", "startup"];
@@ -23,54 +33,24 @@ const MAY_IMPORT_ALL: &[&str] = &["app", "lib", "main", "startup"];
 const DOMAIN_CRATES: &[&str] = &["thiserror", "uuid"];
 /// Where a word is banned, and why.
 const BANNED: &[(&str, &str, &str)] = &[
-    ("src/", "do_send", "it ignores the mailbox's bound: use send or try_send"),
+    (
+        "src/",
+        "do_send",
+        "it ignores the mailbox's bound: use send or try_send",
+    ),
     ("src/", "todo", "finish it"),
     ("src/domain/", "async", "the domain never waits"),
     ("src/domain/", "Instant", "time is an input of the domain"),
-    ("src/domain/", "SystemTime", "time is an input of the domain"),
+    (
+        "src/domain/",
+        "SystemTime",
+        "time is an input of the domain",
+    ),
     ("src/domain/", "now_v7", "ids are an input of the domain"),
     ("src/domain/", "new_v4", "ids are an input of the domain"),
 ];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
-
-/// A file of `src/`, with everything that is no code blanked out.
-struct Source {
-    /// From the repository's root, with forward slashes.
-    path: String,
-    code: String,
-    /// Where the test module at the end begins; the length of `code` where there is none.
-    tests_at: usize,
-    /// Whether the whole file is compiled for tests only.
-    is_test: bool,
-}
-
-impl Source {
-    fn new(path: &str, text: &str) -> Self {
-        let code = blank(text);
-        let tests_at = match code.rfind("\n#[cfg(test)]\nmod ") {
-            Some(at) if code[at..].contains('{') => at + 1,
-            _ => code.len(),
-        };
-        Self { path: path.to_owned(), code, tests_at, is_test: false }
-    }
-
-    /// The part that ends up in the server.
-    fn shipped(&self) -> &str {
-        if self.is_test { "" } else { &self.code[..self.tests_at] }
-    }
-
-    /// The names of the modules that lead here, `src/edge/ws.rs` being `edge`, `ws`.
-    fn module(&self) -> Vec<&str> {
-        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        path.trim_end_matches("/mod").split('/').collect()
-    }
-
-    fn fault(&self, at: usize, what: &str) -> String {
-        let line = self.code[..at].matches('\n').count() + 1;
-        format!("{}:{line}: {what}", self.path)
-    }
-}
 
 #[test]
 fn every_folder_imports_only_what_the_table_allows() {
@@ -88,9 +68,14 @@ fn files_and_functions_are_short() {
 fn the_domain_uses_no_framework() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml is readable");
     let crates = dependencies(&manifest);
-    assert!(crates.contains(&"actix_web".to_owned()), "dependencies are found: {crates:?}");
+    assert!(
+        crates.contains(&"actix_web".to_owned()),
+        "dependencies are found: {crates:?}"
+    );
     let sources = sources();
-    let domain = sources.iter().filter(|source| source.path.starts_with("src/domain/"));
+    let domain = sources
+        .iter()
+        .filter(|source| source.path.starts_with("src/domain/"));
     assert_none(domain.flat_map(|source| crate_faults(source, &crates)));
 }
 
@@ -115,8 +100,12 @@ fn import_faults(source: &Source) -> Vec<String> {
         return vec![source.fault(0, "is in no row of the import table in tests/it/tidy.rs")];
     };
     let imports = crate_paths(source.shipped(), module.len());
-    let foreign = imports.into_iter().filter(|(_, name)| name != own && !allowed.contains(name));
-    foreign.map(|(at, name)| source.fault(at, &format!("{own} may not import {name}"))).collect()
+    let foreign = imports
+        .into_iter()
+        .filter(|(_, name)| name != own && !allowed.contains(name));
+    foreign
+        .map(|(at, name)| source.fault(at, &format!("{own} may not import {name}")))
+        .collect()
 }
 
 /// The first name of every path that begins at the crate's root, with its place. Paths of `super`
@@ -170,7 +159,8 @@ fn size_faults(source: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     let lines = source.code[..source.tests_at].lines().count();
     if lines > FILE_LINES_MAX {
-        let what = format!("the file has {lines} lines without its tests, {FILE_LINES_MAX} at most");
+        let what =
+            format!("the file has {lines} lines without its tests, {FILE_LINES_MAX} at most");
         faults.push(source.fault(source.tests_at, &what));
     }
     for (at, rest) in words(&source.code, "fn") {
@@ -204,7 +194,9 @@ fn body(rest: &str) -> Option<&str> {
 
 fn crate_faults(source: &Source, crates: &[String]) -> Vec<String> {
     let code = source.shipped();
-    let foreign = crates.iter().filter(|name| !DOMAIN_CRATES.contains(&name.as_str()));
+    let foreign = crates
+        .iter()
+        .filter(|name| !DOMAIN_CRATES.contains(&name.as_str()));
     let uses = foreign.flat_map(|name| words(code, name).map(move |found| (name, found)));
     let paths = uses.filter(|(_, (at, rest))| {
         let is_root = !code[..*at].ends_with("::");
@@ -231,7 +223,9 @@ fn dependencies(manifest: &str) -> Vec<String> {
 }
 
 fn ban_faults(source: &Source) -> Vec<String> {
-    let bans = BANNED.iter().filter(|(folder, _, _)| source.path.starts_with(folder));
+    let bans = BANNED
+        .iter()
+        .filter(|(folder, _, _)| source.path.starts_with(folder));
     let faults = bans.flat_map(|(_, word, why)| {
         let found = words(source.shipped(), word);
         found.map(move |(at, _)| source.fault(at, &format!("{word} is banned: {why}")))
@@ -241,21 +235,23 @@ fn ban_faults(source: &Source) -> Vec<String> {
 
 fn readme_faults(readme: &str) -> Vec<String> {
     let rows = readme.lines().zip(1..).filter(|(line, _)| {
-        let name = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
+        let name = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next());
         name.is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
     });
     let rows: Vec<_> = rows.collect();
     let mut faults = Vec::new();
-    for (variable, found) in VARIABLES.iter().zip(rows.iter().map(Some).chain([None].repeat(99))) {
+    for (index, variable) in VARIABLES.iter().enumerate() {
         let default = match variable.default {
             "" => "–".to_owned(),
             default => format!("`{default}`"),
         };
         let expected = format!("| `{}` | {default} | ", variable.name);
-        match found {
+        match rows.get(index) {
             Some((line, _)) if line.starts_with(&expected) => {}
             Some((_, number)) => faults.push(format!("README.md:{number}: expected {expected}…")),
-            None => faults.push(format!("README.md: the table lacks {expected}…")),
+            None => faults.push(format!("README.md:1: the table lacks {expected}…")),
         }
     }
     let surplus = rows.iter().skip(VARIABLES.len());
@@ -263,72 +259,7 @@ fn readme_faults(readme: &str) -> Vec<String> {
     faults
 }
 
-/// The same text with comments and the insides of literals blanked, line by line as long as before.
-fn blank(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let after_word = code.chars().next_back().is_some_and(is_word);
-        let length = blank_length(rest, after_word);
-        let (piece, next) = rest.split_at(length.max(c.len_utf8()));
-        match length {
-            0 => code.push_str(piece),
-            _ => code.extend(piece.chars().map(|c| if c == '\n' { c } else { ' ' })),
-        }
-        rest = next;
-    }
-    code
-}
-
-/// The length of the comment or literal at the beginning of `rest`, 0 where there is none.
-fn blank_length(rest: &str, after_word: bool) -> usize {
-    let until = |end: &str| rest.find(end).unwrap_or(rest.len());
-    let prefix = rest.trim_start_matches(['b', 'r', 'c']).trim_start_matches('#');
-    let opening = rest.len() - prefix.len();
-    let is_raw = rest[..opening].contains('r');
-    match rest.as_bytes() {
-        [b'/', b'/', ..] => until("\n"),
-        [b'/', b'*', ..] => until("*/") + 2,
-        [b'\'', b'\\', ..] => rest[3..].find('\'').map_or(0, |at| at + 4),
-        [b'\'', ..] => {
-            let mut chars = rest.char_indices().skip(2);
-            chars.next().filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1)
-        }
-        _ if !prefix.starts_with('"') || (opening > 0 && after_word) => 0,
-        _ if is_raw => {
-            let end = format!("\"{}", rest[..opening].trim_start_matches(['b', 'r', 'c']));
-            let begin = opening + 1;
-            rest[begin..].find(&end).map_or(rest.len(), |at| begin + at + end.len())
-        }
-        _ => {
-            let (mut escaped, begin) = (false, opening + 1);
-            let end = rest[begin..].find(|c| {
-                let ends = c == '"' && !escaped;
-                escaped = c == '\\' && !escaped;
-                ends
-            });
-            end.map_or(rest.len(), |at| begin + at + 1)
-        }
-    }
-}
-
-/// Every place where `word` stands alone, and what follows it.
-fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-    let places = code.match_indices(word).map(move |(at, _)| (at, &code[at + word.len()..]));
-    places.filter(move |(at, rest)| {
-        !code[..*at].ends_with(is_word) && !rest.starts_with(is_word)
-    })
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
 fn assert_none(faults: impl IntoIterator<Item = String>) {
     let faults: Vec<_> = faults.into_iter().collect();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

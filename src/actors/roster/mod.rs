@@ -17,8 +17,8 @@ use super::board::Board;
 use super::inbox::{Facts, Inbox};
 use super::matchmaker::MatchmakerActor;
 use super::messages::{
-    AnswerProposal, AskAgain, BucketFact, CloseSockets, JoinBucket, LeaveSession, OpenTicket,
-    RosterFact, SocketClosed, SocketConnected, WithdrawTicket,
+    AnswerProposal, AskAgain, BucketFact, CloseSockets, CountTickets, JoinBucket, LeaveSession,
+    OpenTicket, RosterFact, SocketClosed, SocketConnected, WithdrawTicket,
 };
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
@@ -474,6 +474,15 @@ impl Handler<CloseSockets> for RosterActor {
     fn handle(&mut self, _: CloseSockets, _ctx: &mut Self::Context) {
         self.catch_up();
         self.sockets.close_all();
+    }
+}
+
+impl Handler<CountTickets> for RosterActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountTickets, _ctx: &mut Self::Context) -> usize {
+        self.catch_up();
+        self.roster.len()
     }
 }
 

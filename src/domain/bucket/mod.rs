@@ -4,19 +4,23 @@
 //! about it is under way. What arrives for a held ticket is parked until that write is answered.
 //! What the answers do is in [`outcomes`].
 
+mod effects;
 mod outcomes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::limits::{CANCEL_WAIT_MS, PARKED_MAX, Timeouts};
-use crate::domain::matches::Match;
-use crate::domain::notices::{AskAnswer, Breach, CallId, WithdrawAnswer};
+use crate::domain::notices::{AskAnswer, CallId, WithdrawAnswer};
 use crate::domain::pairing::oldest_pair;
 use crate::domain::queue::Queue;
 use crate::domain::retry::Backoff;
 use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::{BucketKey, EventId, MatchId, SessionId, TicketId, Timestamp, UserId};
+use crate::domain::values::{BucketKey, MatchId, TicketId, Timestamp};
 use crate::domain::writes::{Proposal, Write, WriteOutcome};
+
+pub use effects::{BucketEffect, MatchIds};
 
 use outcomes::Answered;
 
@@ -34,53 +38,6 @@ pub struct Bucket {
     unfinished: BTreeSet<(Timestamp, TicketId)>,
     backoff: Backoff,
     pairs_again_at: Option<Timestamp>,
-}
-
-/// Something that the bucket wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BucketEffect {
-    /// Store this; the outcome comes back through [`Bucket::on_ticket_written`], or through
-    /// [`Bucket::on_proposal_written`] for a match.
-    Store(Write),
-    /// A ticket is stored and waits here from now on.
-    Opened(Ticket),
-    /// A ticket was closed and another of the same user opened, perhaps in another bucket.
-    Replaced {
-        /// The one that ended.
-        old: TicketId,
-        /// The one that waits from now on.
-        new: Ticket,
-    },
-    /// A ticket's life ended.
-    Closed {
-        /// Which.
-        ticket: TicketId,
-        /// Whose.
-        user: UserId,
-        /// How.
-        outcome: TicketOutcome,
-    },
-    /// A match is stored: both are to be told.
-    Matched(Box<Match>),
-    /// The answer to somebody who asked.
-    AnswerAsk(CallId, AskAnswer),
-    /// The answer to somebody who withdraws.
-    AnswerWithdraw(CallId, WithdrawAnswer),
-    /// The ticket has moved on: the call is to be looked at again by who knows where it is.
-    Reconsider(CallId),
-    /// A guarantee was found broken.
-    Breached(Breach),
-}
-
-/// The ids of a match to be; made by the caller, because the domain draws no random numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MatchIds {
-    /// The match.
-    pub id: MatchId,
-    /// The session that it will open.
-    pub session: SessionId,
-    /// The announcement of that session.
-    pub event: EventId,
 }
 
 #[derive(Debug, Clone)]

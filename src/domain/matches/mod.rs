@@ -4,6 +4,7 @@
 //! afterwards. What the store's answers do is in [`outcomes`], the way from the second confirmation
 //! to the session in [`opening`].
 
+mod effects;
 mod opening;
 mod outcomes;
 #[cfg(test)]
@@ -13,14 +14,14 @@ use std::collections::VecDeque;
 
 use super::bucket::MatchIds;
 use super::limits::{PARKED_MAX, SILENCES_MAX, Timeouts};
-use super::notices::{
-    AskAnswer, Breach, CallId, ExpiryReason, Notice, ProposalAnswer, WithdrawAnswer,
-};
+use super::notices::{AskAnswer, CallId, ExpiryReason, Notice, ProposalAnswer, WithdrawAnswer};
 use super::retry::Backoff;
-use super::sessions::{Session, SessionRecord};
+use super::sessions::SessionRecord;
 use super::tickets::{Avoided, Ticket, TicketOutcome};
-use super::values::{TicketId, Timestamp, UserId};
+use super::values::{Timestamp, UserId};
 use super::writes::{Ending, Fate, Side, Write};
+
+pub use effects::{MatchCommand, MatchEffect};
 
 use opening::Opening;
 
@@ -41,12 +42,11 @@ pub struct Match {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     /// Somebody has not answered yet; after a store that was away, no earlier than this.
-    Proposed {
-        again_at: Option<Timestamp>,
-    },
+    Proposed { again_at: Option<Timestamp> },
     /// Both confirmed.
     Opening(Opening),
-    Over,
+    /// Ended, perhaps because that side declined.
+    Over(Option<Side>),
 }
 
 /// The write that is under way, with what follows from it.
@@ -76,66 +76,6 @@ enum EndedBy {
     Replace { new: Box<Ticket>, call: CallId },
 }
 
-/// Something that one of the two wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MatchCommand {
-    /// Confirm the match.
-    Confirm(UserId, CallId),
-    /// Decline the match.
-    Decline(UserId, CallId),
-    /// Ask for a partner; the ticket is not stored yet.
-    AskAgain(Box<Ticket>, CallId),
-    /// Withdraw the ticket.
-    Withdraw(CallId),
-}
-
-/// Something that the match wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MatchEffect {
-    /// Store this; the outcome comes back through [`Match::on_written`].
-    Store(Write),
-    /// Find a question; it comes back through [`Match::on_question`].
-    FindQuestion,
-    /// Write the shared session, if absent; comes back through [`Match::on_shared`].
-    Share(SessionRecord),
-    /// Remove the shared session: it will not be opened.
-    Unshare,
-    /// Tell this user.
-    Tell(UserId, Notice),
-    /// This ticket, stored, waits again.
-    PutBack(Ticket),
-    /// A ticket was closed and another of the same user opened.
-    Replaced {
-        /// The one that ended.
-        old: TicketId,
-        /// The one that waits from now on.
-        new: Ticket,
-    },
-    /// A ticket's life ended.
-    Closed {
-        /// Which.
-        ticket: TicketId,
-        /// Whose.
-        user: UserId,
-        /// How.
-        outcome: TicketOutcome,
-    },
-    /// The session is stored and can be read.
-    Opened(Box<Session>),
-    /// The answer to somebody who confirms or declines.
-    Answer(CallId, ProposalAnswer),
-    /// The answer to somebody who asks for a partner.
-    AnswerAsk(CallId, AskAnswer),
-    /// The answer to somebody who withdraws.
-    AnswerWithdraw(CallId, WithdrawAnswer),
-    /// The ticket has moved on: the call is to be looked at again by who knows where it is.
-    Reconsider(CallId),
-    /// A guarantee was found broken.
-    Breached(Breach),
-    /// The match ended without a session.
-    Over,
-}
-
 impl Match {
     /// A stored proposal; `tickets` are the older one first.
     pub fn new(
@@ -161,6 +101,11 @@ impl Match {
     #[must_use]
     pub fn with_confirmations(mut self, confirmed: [bool; 2]) -> Self {
         self.confirmed = confirmed;
+        for (ticket, confirmed) in self.tickets.iter_mut().zip(confirmed) {
+            if confirmed {
+                ticket.silences = 0;
+            }
+        }
         if confirmed == [true, true] {
             self.phase = Phase::Opening(Opening::default());
         }
@@ -205,7 +150,7 @@ impl Match {
         match &self.phase {
             Phase::Proposed { again_at } => Some(again_at.unwrap_or(self.expires_at)),
             Phase::Opening(opening) => opening.next_wake(self.gives_up_at()),
-            Phase::Over => None,
+            Phase::Over(_) => None,
         }
     }
 
@@ -222,7 +167,7 @@ impl Match {
                 }
             }
             Phase::Opening(_) => self.open(now, &mut effects),
-            Phase::Over => {}
+            Phase::Over(_) => {}
         }
         effects
     }
@@ -230,23 +175,33 @@ impl Match {
     /// One of the two wants something.
     pub fn command(&mut self, command: MatchCommand, now: Timestamp) -> Vec<MatchEffect> {
         let mut effects = self.on_time(now);
-        if self.writing.is_none() {
+        let stranger = command
+            .proposal_caller()
+            .filter(|(user, _)| self.side_of(user).is_none());
+        if let Some((_, call)) = stranger {
+            effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound));
+        } else if self.writing.is_none() {
             self.decide(command, now, &mut effects);
         } else if self.parked.len() < PARKED_MAX {
             self.parked.push_back(command);
         } else {
-            effects.push(command.too_busy());
+            effects.push(command.busy());
         }
         effects
     }
 
     fn decide(&mut self, command: MatchCommand, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        if self.is_overdue(now) {
+            // Its end is due, but the store could not take it yet: nothing else may win now.
+            effects.push(command.unavailable());
+            return;
+        }
         match command {
             MatchCommand::Confirm(user, call) => self.confirm(&user, call, now, effects),
             MatchCommand::Decline(user, call) => self.decline(&user, call, now, effects),
             MatchCommand::AskAgain(new, call) => self.ask_again(new, call, now, effects),
             MatchCommand::Withdraw(call) => effects.push(match self.phase {
-                Phase::Over => MatchEffect::Reconsider(call),
+                Phase::Over(_) => MatchEffect::Reconsider(call),
                 Phase::Proposed { .. } | Phase::Opening(_) => {
                     MatchEffect::AnswerWithdraw(call, WithdrawAnswer::NotPending)
                 }
@@ -277,10 +232,13 @@ impl Match {
                 self.write(write, Writing::Confirm { side, call }, effects);
             }
             Phase::Opening(opening) => {
-                opening.await_session(call);
-                self.open(now, effects);
+                if opening.await_session(call) {
+                    self.open(now, effects);
+                } else {
+                    effects.push(MatchEffect::Answer(call, ProposalAnswer::Busy));
+                }
             }
-            Phase::Over => effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound)),
+            Phase::Over(_) => effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound)),
         }
     }
 
@@ -296,7 +254,10 @@ impl Match {
                 return self.end_by_decline(side, EndedBy::Decline(call), now, effects);
             }
             (Some(_), Phase::Opening(_)) => ProposalAnswer::AlreadyConfirmed,
-            (None, _) | (_, Phase::Over) => ProposalAnswer::NotFound,
+            (Some(side), Phase::Over(decliner)) if *decliner == Some(side) => {
+                ProposalAnswer::Declined
+            }
+            (None, _) | (_, Phase::Over(_)) => ProposalAnswer::NotFound,
         };
         effects.push(MatchEffect::Answer(call, answer));
     }
@@ -308,8 +269,10 @@ impl Match {
         now: Timestamp,
         effects: &mut Vec<MatchEffect>,
     ) {
-        let (Some(side), false) = (self.side_of(&new.user), matches!(self.phase, Phase::Over))
-        else {
+        let (Some(side), false) = (
+            self.side_of(&new.user),
+            matches!(self.phase, Phase::Over(_)),
+        ) else {
             effects.push(MatchEffect::Reconsider(call));
             return;
         };
@@ -415,6 +378,11 @@ impl Match {
         &self.tickets[side.index()].user
     }
 
+    /// Whether the confirmation window is over and the end not stored yet.
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        matches!(self.phase, Phase::Proposed { .. }) && self.expires_at <= now
+    }
+
     /// On which side `user` is, if one of the two.
     pub fn side_of(&self, user: &UserId) -> Option<Side> {
         Side::BOTH.into_iter().find(|side| self.user(*side) == user)
@@ -426,18 +394,6 @@ impl Match {
             match_id: self.ids.id,
             reason,
             requeued,
-        }
-    }
-}
-
-impl MatchCommand {
-    fn too_busy(self) -> MatchEffect {
-        match self {
-            Self::Confirm(_, call) | Self::Decline(_, call) => {
-                MatchEffect::Answer(call, ProposalAnswer::Busy)
-            }
-            Self::AskAgain(_, call) => MatchEffect::AnswerAsk(call, AskAnswer::Busy),
-            Self::Withdraw(call) => MatchEffect::AnswerWithdraw(call, WithdrawAnswer::Busy),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From the second confirmation to the session: a question, the shared session, the rows.
 
-use crate::domain::limits::OPENING_GIVE_UP_MS;
+use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX};
 use crate::domain::notices::{CallId, ProposalAnswer};
 use crate::domain::sessions::{Question, SessionRecord};
 use crate::domain::values::Timestamp;
@@ -28,18 +28,23 @@ enum Step {
 }
 
 impl Opening {
-    pub(super) fn await_session(&mut self, call: CallId) {
+    /// Takes a caller who confirmed; false, and nothing changed, where too many wait already.
+    pub(super) fn await_session(&mut self, call: CallId) -> bool {
+        if self.waiting.len() >= PARKED_MAX {
+            return false;
+        }
         self.waiting.push(call);
         // Repeating a confirmation starts a try at once.
         if matches!(self.step, Step::Retry(_)) {
             self.step = Step::Idle;
         }
+        true
     }
 
     pub(super) fn next_wake(&self, gives_up_at: Timestamp) -> Option<Timestamp> {
         match self.step {
             Step::Idle => Some(gives_up_at),
-            Step::Retry(at) => Some(at.min(gives_up_at)),
+            Step::Retry(at) => Some(at),
             Step::Away => None,
         }
     }
@@ -63,7 +68,7 @@ impl Match {
         };
         match opening.step {
             Step::Away => return,
-            Step::Retry(at) if at > now && !give_up => return,
+            Step::Retry(at) if at > now => return,
             Step::Idle | Step::Retry(_) => {}
         }
         if give_up {
@@ -119,11 +124,17 @@ impl Match {
 
     /// Whoever waits is told; the server goes on trying.
     pub(super) fn try_later(&mut self, now: Timestamp) -> Vec<MatchEffect> {
-        let again_at = self.backoff.next(now);
+        let gives_up_at = self.gives_up_at();
         let Phase::Opening(opening) = &mut self.phase else {
             return Vec::new();
         };
-        opening.step = Step::Retry(again_at);
+        let again_at = self.backoff.next(now);
+        // A wait that begins before the end does not put the end off.
+        opening.step = Step::Retry(if now < gives_up_at {
+            again_at.min(gives_up_at)
+        } else {
+            again_at
+        });
         let unavailable = |call| MatchEffect::Answer(call, ProposalAnswer::QuestionUnavailable);
         let mut effects: Vec<MatchEffect> = opening
             .take_waiting()

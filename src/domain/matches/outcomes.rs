@@ -77,10 +77,11 @@ impl Match {
         asked: EndedBy,
         effects: &mut Vec<MatchEffect>,
     ) {
-        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Opening(mut opening) => opening.take_waiting(),
-            Phase::Proposed { .. } | Phase::Over => Vec::new(),
+        let decliner = match ending {
+            Ending::Declined(side) => Some(side),
+            Ending::Expired | Ending::QuestionUnavailable => None,
         };
+        let waiting = self.over(decliner);
         if ending == Ending::QuestionUnavailable {
             effects.push(MatchEffect::Unshare);
         }
@@ -91,7 +92,7 @@ impl Match {
         match asked {
             EndedBy::Replace { new, call } => replacement = Some((new, call)),
             EndedBy::Decline(call) => {
-                told.push(MatchEffect::Answer(call, ProposalAnswer::Declined))
+                told.push(MatchEffect::Answer(call, ProposalAnswer::Declined));
             }
             EndedBy::Time => {}
         }
@@ -129,6 +130,14 @@ impl Match {
         effects.push(MatchEffect::Over);
     }
 
+    /// The match is over from here on; gives back those who waited for its session.
+    fn over(&mut self, decliner: Option<Side>) -> Vec<CallId> {
+        match std::mem::replace(&mut self.phase, Phase::Over(decliner)) {
+            Phase::Opening(mut opening) => opening.take_waiting(),
+            Phase::Proposed { .. } | Phase::Over(_) => Vec::new(),
+        }
+    }
+
     fn ending_notice(&self, side: Side, ending: Ending, fate: &Fate) -> Option<Notice> {
         let reason = match ending {
             Ending::Declined(decliner) if decliner == side => return None,
@@ -140,10 +149,7 @@ impl Match {
     }
 
     fn opened(&mut self, record: SessionRecord, effects: &mut Vec<MatchEffect>) {
-        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Opening(mut opening) => opening.take_waiting(),
-            Phase::Proposed { .. } | Phase::Over => Vec::new(),
-        };
+        let waiting = self.over(None);
         let tickets = [self.tickets[0].id, self.tickets[1].id];
         effects.push(MatchEffect::Opened(Box::new(Session::new(
             record.clone(),
@@ -173,10 +179,7 @@ impl Match {
             guarantee: Guarantee::OneOutcome,
             seen: "an open match was found not to be open in the database",
         }));
-        let waiting = match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Opening(mut opening) => opening.take_waiting(),
-            Phase::Proposed { .. } | Phase::Over => Vec::new(),
-        };
+        let waiting = self.over(None);
         for side in Side::BOTH {
             let (ticket, user) = (self.tickets[side.index()].id, self.user(side).clone());
             effects.push(MatchEffect::Closed {

@@ -277,7 +277,7 @@ async fn the_audience_is_checked_where_one_is_set() {
 async fn no_token_is_ever_written_down() {
     let server = Server::with("LOG_LEVEL", "TRACE").start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let mut screen = pair.first.connect().await;
+    let screen = pair.first.connect().await;
     screen.match_with("bob").await;
     pair.open_session().await;
     let bad = User::new(server.api(), "eve", tokens::tampered("eve"));

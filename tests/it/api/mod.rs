@@ -2,7 +2,12 @@
 
 mod auth;
 mod bad_input;
+mod configuration;
+mod crash;
 mod matches;
+mod operations;
+mod origins;
+mod rates;
 mod sessions;
 mod sockets;
 mod tickets;

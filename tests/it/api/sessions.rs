@@ -190,9 +190,9 @@ async fn question_of(server: &Server, index: usize, difficulty: &str, topic: &st
 #[actix_rt::test]
 async fn leaving_is_answered_alike_when_repeated_and_tells_the_partner_once() {
     let server = Server::start().await;
-    let (pair, mut ada_screen, mut bob_screen) =
+    let (pair, ada_screen, bob_screen) =
         scenes::pair_at_screens(&server, ["ada", "bob"], "Array").await;
-    let mut second_tab = pair.first.connect().await;
+    let second_tab = pair.first.connect().await;
     let session = pair.open_session().await;
 
     for _ in 0..3 {

@@ -57,7 +57,7 @@ async fn a_token_in_the_header_is_as_good_as_one_in_the_query() {
     let ada = server.user("ada");
     let good = format!("bearer {}", ada.token);
 
-    let mut screen = Socket::open(server.api(), "/ws", &[("authorization", &good)]).await;
+    let screen = Socket::open(server.api(), "/ws", &[("authorization", &good)]).await;
     let bad = Socket::open(server.api(), "/ws", &[("authorization", "Bearer garbage")]).await;
 
     bad.expect_close(4401).await;
@@ -70,7 +70,7 @@ async fn a_socket_is_closed_when_its_token_expires_and_not_before() {
     let server = Server::start().await;
     let soon = tokens::claims_with("ada", "exp", json!(tokens::in_seconds(3)));
     let ada = server.user_with_claims("ada", &soon);
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     scenes::pair_up(ada, server.user("bob"), "Array").await;
     screen.match_with("bob").await;
     assert_eq!(screen.close_code(), None);
@@ -131,7 +131,7 @@ async fn a_handshake_that_is_none_is_answered_400() {
 async fn a_message_of_4_kib_is_harmless_and_a_longer_one_closes_with_1009() {
     let server = Server::start().await;
     let ada = server.user("ada");
-    let (mut within, beyond) = (ada.connect().await, ada.connect().await);
+    let (within, beyond) = (ada.connect().await, ada.connect().await);
 
     within.send_text(&"x".repeat(4096));
     beyond.send_text(&"x".repeat(4097));
@@ -174,7 +174,7 @@ fn close_code(bytes: &[u8]) -> Option<u16> {
 async fn twenty_messages_at_once_are_harmless_and_many_more_close_with_1008() {
     let server = Server::start().await;
     let ada = server.user("ada");
-    let (mut within, beyond) = (ada.connect().await, ada.connect().await);
+    let (within, beyond) = (ada.connect().await, ada.connect().await);
 
     (0..20).for_each(|_| within.send_text("hello"));
     (0..60).for_each(|_| beyond.send_text("hello"));
@@ -189,7 +189,7 @@ async fn twenty_messages_at_once_are_harmless_and_many_more_close_with_1008() {
 async fn whatever_else_a_client_says_is_harmless() {
     let server = Server::start().await;
     let ada = server.user("ada");
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let ticket = ada.open_ticket("Easy", "Array").await;
     let cancel = format!(r#"{{"type":"cancel","request_id":"{ticket}"}}"#);
     for message in [
@@ -219,7 +219,7 @@ async fn whatever_else_a_client_says_is_harmless() {
 async fn bytes_that_are_no_frames_close_the_socket_and_hurt_nobody_else() {
     let server = Server::start().await;
     let ada = server.user("ada");
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let target = format!("/ws?token={}", ada.token);
     let unmasked = [0x81, 5, b'h', b'e', b'l', b'l', b'o'];
     let invalid_text = frame(true, TEXT, &[0xff, 0xff]);

@@ -143,7 +143,7 @@ async fn a_second_ask_while_waiting_is_refused_and_names_the_ticket_that_waits()
 async fn twelve_simultaneous_identical_requests_leave_one_ticket_and_no_self_match() {
     let server = Server::start().await;
     let ada = server.user("ada");
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
 
     let replies = join_all((0..12).map(|_| ada.ask("Easy", "Array"))).await;
 
@@ -278,7 +278,7 @@ async fn a_ticket_that_finds_nobody_times_out_and_says_so() {
         .start()
         .await;
     let ada = server.user("ada");
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let ticket = ada.open_ticket("Easy", "Array").await;
 
     let event = screen.next_event("request_timeout").await;
@@ -315,7 +315,7 @@ async fn a_ticket_that_timed_out_is_not_paired() {
 async fn a_ticket_waits_its_whole_time() {
     let server = Server::with("MATCHING_TIMEOUT_SECONDS", "1").start().await;
     let ada = server.user("ada");
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let begun = std::time::Instant::now();
     let ticket = ada.open_ticket("Easy", "Array").await;
 

@@ -43,14 +43,14 @@ mod user;
 
 use std::time::{Duration, Instant};
 
-pub use awc::http::{Method, StatusCode, header};
+pub use awc::http::Method;
 pub use backends::Backends;
 pub use clock::{unix_now, unix_seconds};
 pub use futures_util::future::join_all;
 pub use http::{Api, Reply, Request};
 pub use raw::{Raw, frame, upgrade};
 pub use serde_json::{Value, json};
-pub use server::{Exit, Options, Server};
+pub use server::{Exit, Options, Server, new_folder};
 pub use socket::Socket;
 pub use user::User;
 

@@ -42,12 +42,6 @@ impl Options {
         self
     }
 
-    /// Takes a variable out of its environment.
-    pub fn without(mut self, name: &str) -> Self {
-        self.variables.remove(name);
-        self
-    }
-
     /// Starts it in a new folder and awaits that it is ready.
     pub async fn start(self) -> Server {
         self.start_in(new_folder()).await
@@ -232,12 +226,6 @@ impl Server {
     /// The SQLite file of the embedded default.
     pub fn database_file(&self) -> PathBuf {
         self.folder().join("data/matchmaker.db")
-    }
-
-    /// Of the running process.
-    pub fn process_id(&self) -> u32 {
-        let child = self.child.borrow();
-        child.as_ref().expect("the server runs").id()
     }
 
     async fn launch(&self) {

@@ -54,12 +54,12 @@ impl Socket {
     }
 
     /// Awaits the next event of this kind that was not taken yet, and takes it.
-    pub async fn next_event(&mut self, kind: &str) -> Value {
+    pub async fn next_event(&self, kind: &str) -> Value {
         self.next_event_within(kind, PATIENCE).await
     }
 
     /// Like [`Self::next_event`], with a deadline of its own.
-    pub async fn next_event_within(&mut self, kind: &str, limit: Duration) -> Value {
+    pub async fn next_event_within(&self, kind: &str, limit: Duration) -> Value {
         let begun = Instant::now();
         loop {
             if let Some(event) = self.take(kind) {
@@ -75,7 +75,7 @@ impl Socket {
     }
 
     /// Awaits the `match_found` that names this partner, and takes it and those before it.
-    pub async fn match_with(&mut self, partner: &str) -> Value {
+    pub async fn match_with(&self, partner: &str) -> Value {
         loop {
             let found = self.next_event("match_found").await;
             if found["partner_id"] == partner {
@@ -96,13 +96,6 @@ impl Socket {
     /// Every event so far.
     pub fn events(&self) -> Vec<Value> {
         self.seen.borrow().events.clone()
-    }
-
-    /// Shows that no more events of this kind come for a while.
-    pub async fn no_event_for(&mut self, kind: &str, time: Duration) {
-        tokio::time::sleep(time).await;
-        let surprise = self.take(kind);
-        assert_eq!(surprise, None, "{}", self.seen.borrow().shown());
     }
 
     /// Awaits that the server closes with this code.

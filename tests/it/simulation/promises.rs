@@ -36,12 +36,19 @@ impl Promises {
                 let ticket = db.matches[match_id].proposal.tickets[side.index()];
                 self.silences.insert(ticket, 0);
             }
-            Write::EndMatch { match_id, ending, tickets, opens, .. } => {
+            Write::EndMatch {
+                match_id,
+                ending,
+                tickets,
+                opens,
+                ..
+            } => {
                 let row = &db.matches[match_id];
                 match ending {
                     Ending::Declined(side) => {
                         let decliner = row.proposal.users[side.index()].clone();
-                        self.declined.insert((tickets[side.other().index()], decliner));
+                        self.declined
+                            .insert((tickets[side.other().index()], decliner));
                     }
                     Ending::Expired => {
                         let silent: Vec<TicketId> = Side::BOTH
@@ -103,7 +110,11 @@ impl Promises {
     pub fn check(&self, write: &Write, db: &Database, now: Timestamp, timeouts: Timeouts) {
         match write {
             Write::OpenTicket(new) => check_new(new, now, timeouts),
-            Write::CloseTicket { ticket, outcome, at } => {
+            Write::CloseTicket {
+                ticket,
+                outcome,
+                at,
+            } => {
                 let due = db.tickets[ticket].ticket.waits_until <= now;
                 assert_eq!(*at, now);
                 match outcome {
@@ -115,7 +126,10 @@ impl Promises {
                 let row = &db.tickets[old].ticket;
                 check_new(new, now, timeouts);
                 assert!(row.put_back, "only a ticket that was put back is replaced");
-                assert!(row.waits_until > now, "its end is due: the ask waits for that");
+                assert!(
+                    row.waits_until > now,
+                    "its end is due: the ask waits for that"
+                );
                 assert_ne!(row.wish.bucket(), new.wish.bucket());
                 assert_eq!(row.user, new.user);
             }
@@ -142,22 +156,42 @@ impl Promises {
                 assert!(row.proposal.expires_at > now, "confirmed after the window");
             }
             Write::EndMatch { .. } => self.check_end(write, db, now, timeouts),
-            Write::OpenSession { session, tickets, .. } => {
+            Write::OpenSession {
+                session, tickets, ..
+            } => {
                 let row = db.open_match(session.match_id).expect("the match is open");
-                assert_eq!(row.confirmed, [true, true], "G5: a session nobody confirmed");
-                assert_eq!((&row.proposal.users, row.proposal.session), (&session.users, session.id));
+                assert_eq!(
+                    row.confirmed,
+                    [true, true],
+                    "G5: a session nobody confirmed"
+                );
+                assert_eq!(
+                    (&row.proposal.users, row.proposal.session),
+                    (&session.users, session.id)
+                );
                 assert_eq!(row.proposal.tickets, *tickets);
                 assert_eq!(session.ends_at, now.plus_ms(timeouts.session_ttl_ms));
             }
             Write::LeaveSession { session, side, .. } => {
-                assert!(!db.sessions[session].record.left[side.index()], "left twice");
+                assert!(
+                    !db.sessions[session].record.left[side.index()],
+                    "left twice"
+                );
             }
             Write::ExtendMatch { .. } => {}
         }
     }
 
     fn check_end(&self, write: &Write, db: &Database, now: Timestamp, timeouts: Timeouts) {
-        let Write::EndMatch { match_id, ending, tickets, fates, opens, at } = write else {
+        let Write::EndMatch {
+            match_id,
+            ending,
+            tickets,
+            fates,
+            opens,
+            at,
+        } = write
+        else {
             unreachable!("the caller looked");
         };
         let row = db.open_match(*match_id).expect("the match is open");
@@ -177,7 +211,11 @@ impl Promises {
             let closes = match ending {
                 Ending::Declined(decliner) if *decliner == side => {
                     let replaced = TicketOutcome::Replaced;
-                    Some(if opens.is_some() { replaced } else { TicketOutcome::Declined })
+                    Some(if opens.is_some() {
+                        replaced
+                    } else {
+                        TicketOutcome::Declined
+                    })
                 }
                 Ending::Expired if !row.confirmed[side.index()] => {
                     (self.silences(ticket) >= 1).then_some(TicketOutcome::Expired)
@@ -196,7 +234,10 @@ impl Promises {
         if let (Some(new), Ending::Declined(side)) = (opens, ending) {
             let old = &db.tickets[&tickets[side.index()]].ticket;
             check_new(new, now, timeouts);
-            assert!(!row.confirmed[side.index()], "a duplicate replaced a ticket");
+            assert!(
+                !row.confirmed[side.index()],
+                "a duplicate replaced a ticket"
+            );
             assert_eq!(old.user, new.user);
             assert_ne!(old.wish.bucket(), new.wish.bucket());
         }
@@ -219,7 +260,13 @@ impl Promises {
 }
 
 fn check_new(new: &Ticket, now: Timestamp, timeouts: Timeouts) {
-    let fresh = Ticket::new(new.id, new.user.clone(), new.wish.clone(), new.enqueued_at, timeouts);
+    let fresh = Ticket::new(
+        new.id,
+        new.user.clone(),
+        new.wish.clone(),
+        new.enqueued_at,
+        timeouts,
+    );
     assert!(new.enqueued_at <= now);
     assert_eq!(*new, fresh);
 }
@@ -229,6 +276,9 @@ fn check_proposal(proposal: &Proposal, db: &Database, now: Timestamp, timeouts: 
     let bucket = |ticket: &Ticket| -> BucketKey { ticket.wish.bucket() };
     assert_ne!(older.user, younger.user, "G3: matched with themselves");
     assert_eq!(proposal.users, [older.user.clone(), younger.user.clone()]);
-    assert_eq!([bucket(older), bucket(younger)], [proposal.bucket.clone(), proposal.bucket.clone()]);
+    assert_eq!(
+        [bucket(older), bucket(younger)],
+        [proposal.bucket.clone(), proposal.bucket.clone()]
+    );
     assert_eq!(proposal.expires_at, now.plus_ms(timeouts.confirm_window_ms));
 }

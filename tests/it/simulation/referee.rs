@@ -77,12 +77,16 @@ impl Database {
 
     pub fn side(&self, id: MatchId, user: &UserId) -> Option<Side> {
         let users = &self.matches.get(&id)?.proposal.users;
-        Side::BOTH.into_iter().find(|side| users[side.index()] == *user)
+        Side::BOTH
+            .into_iter()
+            .find(|side| users[side.index()] == *user)
     }
 
     /// Tickets that wait or are in an open match.
     pub fn live(&self) -> impl Iterator<Item = &TicketRow> {
-        self.tickets.values().filter(|row| !matches!(row.status, Status::Closed(_)))
+        self.tickets
+            .values()
+            .filter(|row| !matches!(row.status, Status::Closed(_)))
     }
 
     fn live_of(&self, user: &UserId) -> Option<&TicketRow> {
@@ -105,9 +109,10 @@ impl Database {
                 (!live).then(|| Refusal::NotWaiting(vec![*ticket]))
             }
             Write::ProposeMatch(proposal) => self.not_waiting(&proposal.tickets),
-            Write::ConfirmMatch { match_id, .. } | Write::EndMatch { match_id, .. } => {
-                self.open_match(*match_id).is_none().then_some(Refusal::NotOpen)
-            }
+            Write::ConfirmMatch { match_id, .. } | Write::EndMatch { match_id, .. } => self
+                .open_match(*match_id)
+                .is_none()
+                .then_some(Refusal::NotOpen),
             Write::ExtendMatch { match_id, .. } => {
                 let once = self.open_match(*match_id).is_some_and(|row| !row.extended);
                 (!once).then_some(Refusal::NotOpen)
@@ -123,15 +128,20 @@ impl Database {
     }
 
     fn not_waiting(&self, tickets: &[TicketId]) -> Option<Refusal> {
-        let gone: Vec<TicketId> =
-            tickets.iter().copied().filter(|ticket| !self.is_waiting(*ticket)).collect();
+        let gone: Vec<TicketId> = tickets
+            .iter()
+            .copied()
+            .filter(|ticket| !self.is_waiting(*ticket))
+            .collect();
         (!gone.is_empty()).then_some(Refusal::NotWaiting(gone))
     }
 
     fn store(&mut self, write: &Write) {
         match write {
             Write::OpenTicket(ticket) => self.open(ticket),
-            Write::CloseTicket { ticket, outcome, .. } => {
+            Write::CloseTicket {
+                ticket, outcome, ..
+            } => {
                 self.set(*ticket, Status::Closed(*outcome));
             }
             Write::ReplaceTicket { old, new } => {
@@ -155,7 +165,14 @@ impl Database {
             Write::ConfirmMatch { match_id, side } => {
                 self.match_mut(*match_id).confirmed[side.index()] = true;
             }
-            Write::EndMatch { match_id, ending, tickets, fates, opens, .. } => {
+            Write::EndMatch {
+                match_id,
+                ending,
+                tickets,
+                fates,
+                opens,
+                ..
+            } => {
                 self.match_mut(*match_id).state = MatchState::Ended(*ending);
                 for (ticket, fate) in tickets.iter().zip(fates) {
                     match fate {
@@ -168,21 +185,36 @@ impl Database {
                 }
                 opens.iter().for_each(|ticket| self.open(ticket));
             }
-            Write::OpenSession { session, tickets, event } => {
+            Write::OpenSession {
+                session,
+                tickets,
+                event,
+            } => {
                 self.match_mut(session.match_id).state = MatchState::InSession;
                 for ticket in tickets {
                     self.set(*ticket, Status::Closed(TicketOutcome::InSession));
                 }
-                let row =
-                    SessionRow { record: session.clone(), tickets: *tickets, event: *event };
+                let known = self.sessions.values().any(|row| row.event == *event);
+                assert!(!known, "two sessions are announced with the same event");
+                let row = SessionRow {
+                    record: session.clone(),
+                    tickets: *tickets,
+                    event: *event,
+                };
                 let earlier = self.sessions.insert(session.id, row);
                 assert!(earlier.is_none(), "two sessions have the same id");
             }
             Write::LeaveSession { session, side, .. } => {
-                let row = self.sessions.get_mut(session).expect("the condition was checked");
+                let row = self
+                    .sessions
+                    .get_mut(session)
+                    .expect("the condition was checked");
                 row.record.left[side.index()] = true;
             }
-            Write::ExtendMatch { match_id, expires_at } => {
+            Write::ExtendMatch {
+                match_id,
+                expires_at,
+            } => {
                 let row = self.match_mut(*match_id);
                 row.proposal.expires_at = *expires_at;
                 row.extended = true;
@@ -193,23 +225,36 @@ impl Database {
     fn open(&mut self, ticket: &Ticket) {
         // The unique index on live tickets: a write that breaks it is a fault of the domain.
         let live = self.live_of(&ticket.user);
-        assert!(live.is_none(), "a second live ticket of one user: {ticket:?} beside {live:?}");
-        let row = TicketRow { ticket: ticket.clone(), status: Status::Waiting };
+        assert!(
+            live.is_none(),
+            "a second live ticket of one user: {ticket:?} beside {live:?}"
+        );
+        let row = TicketRow {
+            ticket: ticket.clone(),
+            status: Status::Waiting,
+        };
         self.tickets.insert(ticket.id, row);
     }
 
     fn set(&mut self, ticket: TicketId, status: Status) {
         let row = self.ticket_mut(ticket);
         let over = matches!(row.status, Status::Closed(_));
-        assert!(!over, "a ticket that ended got a second outcome: {row:?}, {status:?}");
+        assert!(
+            !over,
+            "a ticket that ended got a second outcome: {row:?}, {status:?}"
+        );
         row.status = status;
     }
 
     fn ticket_mut(&mut self, ticket: TicketId) -> &mut TicketRow {
-        self.tickets.get_mut(&ticket).expect("writes name known tickets")
+        self.tickets
+            .get_mut(&ticket)
+            .expect("writes name known tickets")
     }
 
     fn match_mut(&mut self, id: MatchId) -> &mut MatchRow {
-        self.matches.get_mut(&id).expect("the condition was checked")
+        self.matches
+            .get_mut(&id)
+            .expect("the condition was checked")
     }
 }

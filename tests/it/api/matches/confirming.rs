@@ -6,7 +6,7 @@ use crate::harness::*;
 async fn the_first_to_confirm_waits_and_the_second_opens_the_session() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut ada_screen, mut bob_screen) = pair.connect().await;
+    let (ada_screen, bob_screen) = pair.connect().await;
 
     let first = pair.first.confirm(&pair.match_id, true).await;
     let waiting = json!({"status": "waiting_for_partner", "match_id": pair.match_id});
@@ -78,7 +78,7 @@ async fn rest_alone_carries_the_whole_flow() {
 async fn repeating_a_confirmation_gives_the_same_answer() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     let waiting = json!({"status": "waiting_for_partner", "match_id": pair.match_id});
     for _ in 0..3 {
         let reply = pair.first.confirm(&pair.match_id, true).await;
@@ -113,7 +113,7 @@ async fn simultaneous_confirmations_make_one_session() {
 async fn confirm_all_at_once(server: &Server, round: usize) {
     let names = (format!("a{round}"), format!("b{round}"));
     let pair = scenes::pair(server, &names.0, &names.1, &format!("topic {round}")).await;
-    let (mut ada_screen, mut bob_screen) = pair.connect().await;
+    let (ada_screen, bob_screen) = pair.connect().await;
 
     let both = [&pair.first, &pair.second, &pair.first, &pair.second];
     let replies = join_all(both.map(|user| user.confirm(&pair.match_id, true))).await;

@@ -6,7 +6,7 @@ use crate::harness::*;
 async fn a_decline_is_answered_and_the_partner_is_told_and_waits_again() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut ada_screen, mut bob_screen) = pair.connect().await;
+    let (ada_screen, bob_screen) = pair.connect().await;
 
     let reply = pair.second.confirm(&pair.match_id, false).await;
 
@@ -39,7 +39,7 @@ async fn a_decline_is_answered_and_the_partner_is_told_and_waits_again() {
 async fn a_match_can_be_declined_after_the_partner_confirmed() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     pair.first.confirm(&pair.match_id, true).await.expect(200);
 
     let reply = pair.second.confirm(&pair.match_id, false).await;
@@ -55,7 +55,7 @@ async fn a_match_can_be_declined_after_the_partner_confirmed() {
 async fn repeating_an_own_decline_gives_the_same_answer_and_changes_nothing() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     let declined = pair.second.confirm(&pair.match_id, false).await;
     declined.expect(200);
 
@@ -77,7 +77,7 @@ async fn repeating_an_own_decline_gives_the_same_answer_and_changes_nothing() {
 async fn the_declined_partner_is_offered_the_next_in_line_at_once() {
     let server = Server::start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     let cleo = server.user("cleo");
     let third = cleo.open_ticket("Easy", "Array").await;
 
@@ -158,7 +158,7 @@ async fn a_put_back_ticket_waits_its_whole_time_again() {
         .start()
         .await;
     let (ada, bob) = (server.user("ada"), server.user("bob"));
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let ticket = ada.open_ticket("Easy", "Array").await;
     // Most of the first wait goes by before a partner comes.
     let_pass(std::time::Duration::from_millis(800)).await;

@@ -52,7 +52,7 @@ async fn a_match_has_its_whole_confirmation_window() {
         .start()
         .await;
     let (ada, bob) = (server.user("ada"), server.user("bob"));
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     ada.open_ticket("Easy", "Array").await;
     let begun = std::time::Instant::now();
     bob.open_ticket("Easy", "Array").await;
@@ -116,7 +116,7 @@ async fn a_second_silence_in_a_row_ends_the_ticket() {
     pair.second.confirm(&pair.match_id, true).await.expect(200);
     both_put_back(&pair, [&mut bob_screen, &mut ada_screen]).await;
     let cleo = server.user("cleo");
-    let mut cleo_screen = cleo.connect().await;
+    let cleo_screen = cleo.connect().await;
     let third = cleo.open_ticket("Easy", "Array").await;
     let second_match = pair
         .first
@@ -220,7 +220,7 @@ async fn two_absent_people_never_loop() {
         .with("MATCHING_TIMEOUT_SECONDS", "1.5")
         .start()
         .await;
-    let (pair, mut ada_screen, mut bob_screen) =
+    let (pair, ada_screen, bob_screen) =
         scenes::pair_at_screens(&server, ["ada", "bob"], "Array").await;
 
     ada_screen.next_event("request_timeout").await;

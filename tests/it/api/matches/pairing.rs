@@ -8,7 +8,7 @@ use crate::harness::*;
 async fn both_are_told_one_match_each_others_id_and_their_own_spelling() {
     let server = Server::start().await;
     let (ada, bob) = (server.user("ada"), server.user("bob"));
-    let (mut ada_screen, mut bob_screen) = (ada.connect().await, bob.connect().await);
+    let (ada_screen, bob_screen) = (ada.connect().await, bob.connect().await);
 
     let ticket = ada.open_ticket("easy", " Hash  Table ").await;
     bob.open_ticket("EASY", "hash table").await;
@@ -219,7 +219,7 @@ async fn a_socket_that_connects_after_the_match_ended_hears_nothing_of_it() {
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
     pair.second.confirm(&pair.match_id, false).await.expect(200);
 
-    let mut screen = pair.first.connect().await;
+    let screen = pair.first.connect().await;
     let cleo = server.user("cleo");
     cleo.open_ticket("Easy", "Array").await;
 
@@ -259,7 +259,7 @@ async fn all_tabs_hear_every_event_and_one_that_closes_mutes_no_other() {
 async fn events_go_to_the_two_of_a_match_and_nobody_else() {
     let server = Server::start().await;
     let eve = server.user("eve");
-    let mut screen = eve.connect().await;
+    let screen = eve.connect().await;
 
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
     let session = pair.open_session().await;

@@ -94,7 +94,7 @@ async fn when_a_decline_races_a_confirmation_the_decline_stands() {
 async fn decline_against_confirmation(server: &Server, round: u64) {
     let names = (format!("a{round}"), format!("b{round}"));
     let pair = scenes::pair(server, &names.0, &names.1, &format!("topic {round}")).await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     let (before_yes, before_no) = head_starts(round, 40);
 
     let yes = after(before_yes, pair.first.confirm(&pair.match_id, true));
@@ -164,7 +164,7 @@ async fn when_the_last_confirmation_races_the_deadline_everything_agrees_on_one_
 async fn confirmation_against_deadline(server: &Server, round: u64) {
     let names = (format!("a{round}"), format!("b{round}"));
     let pair = scenes::pair(server, &names.0, &names.1, &format!("topic {round}")).await;
-    let (mut screen, _other) = pair.connect().await;
+    let (screen, _other) = pair.connect().await;
     let found = screen.next_event("match_found").await;
     let expires_at = unix_seconds(text(&found, "expires_at"));
     pair.first.confirm(&pair.match_id, true).await.expect(200);
@@ -214,7 +214,7 @@ async fn match_against_timeout(server: &Server, round: u64) {
         server.user(&format!("a{round}")),
         server.user(&format!("b{round}")),
     );
-    let mut screen = ada.connect().await;
+    let screen = ada.connect().await;
     let ticket = ada.open_ticket("Easy", &topic).await;
 
     let wait = Duration::from_millis(480 + round);

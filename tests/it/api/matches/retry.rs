@@ -66,7 +66,7 @@ async fn another_bucket_in_an_unanswered_proposal_declines_it() {
     for partner_confirmed in [false, true] {
         let server = Server::start().await;
         let pair = scenes::pair(&server, "ada", "bob", "Array").await;
-        let (_own, mut screen) = pair.connect().await;
+        let (_own, screen) = pair.connect().await;
         if partner_confirmed {
             pair.second.confirm(&pair.match_id, true).await.expect(200);
         }

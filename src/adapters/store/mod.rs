@@ -1,0 +1,15 @@
+//! The store: a writer that groups, conditional transactions that decide, and cold reads.
+//!
+//! Shared by both backends: the rows, the writer and the reads. Written once per backend: how one
+//! group of writes becomes one transaction.
+
+mod live;
+mod metric_names;
+mod records;
+mod rows;
+mod sqlite;
+mod writer;
+
+pub use records::StoredRecords;
+pub use sqlite::{MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
+pub use writer::{GroupError, GroupStore, Writer, WriterOptions};

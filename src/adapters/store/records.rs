@@ -1,0 +1,274 @@
+//! Cold reads: one text for both backends.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+
+use super::live::{self, LiveRows};
+use super::rows::{
+    self, IN_SESSION, MATCHED, MatchRow, OPEN, SessionRow, TicketRow, UnreadableRow, WAITING,
+};
+use super::sqlite::READER_SETTINGS;
+use crate::adapters::schema::{Id, matches, outbox, sessions, tickets};
+use crate::domain::{MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
+use crate::ports::{
+    Away, LiveState, Records, StoredMatch, StoredMatchState, StoredStatus, StoredTicket,
+};
+
+/// A connection to SQLite whose calls run on threads of their own.
+pub(super) type SqliteReader = SyncConnectionWrapper<SqliteConnection>;
+
+/// Connections for reads.
+#[derive(Clone)]
+pub(super) enum Pools {
+    Sqlite(Pool<SqliteReader>),
+}
+
+/// Takes a connection from the pool, and pastes `$body` once per backend.
+macro_rules! with_connection {
+    ($pools:expr, |$connection:ident| $body:expr) => {
+        match $pools {
+            Pools::Sqlite(pool) => {
+                let mut object = pool.get().await?;
+                // Typed, because the traits are written for the connection, not for the pool's.
+                let $connection: &mut SqliteReader = &mut object;
+                $body
+            }
+        }
+    };
+}
+
+/// [`Records`] on a database.
+pub struct StoredRecords {
+    pools: Pools,
+    handle: Handle,
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("no connection: {0}")]
+    Pool(#[from] PoolError),
+    #[error("{0}")]
+    Query(#[from] diesel::result::Error),
+    #[error("{0}")]
+    Unreadable(#[from] UnreadableRow),
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl Pools {
+    /// Connections to the SQLite file at `path`, opened when they are first needed.
+    pub(super) fn sqlite(path: &str, readers_max: usize) -> Result<Self, String> {
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|path| connect_sqlite(path.to_owned()).boxed());
+        let manager = AsyncDieselConnectionManager::new_with_config(path, config);
+        let pool = Pool::builder(manager).max_size(readers_max).build();
+        pool.map(Self::Sqlite).map_err(|error| error.to_string())
+    }
+
+    fn backend(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SQLite",
+        }
+    }
+}
+
+async fn connect_sqlite(path: String) -> ConnectionResult<SqliteReader> {
+    let mut connection = SqliteReader::establish(&path).await?;
+    let configured = connection.batch_execute(READER_SETTINGS).await;
+    configured.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+impl StoredRecords {
+    pub(super) fn new(pools: Pools, handle: Handle) -> Self {
+        Self { pools, handle }
+    }
+
+    /// Runs a read as a task of its own: a caller that goes away must not drop it half done, and
+    /// connections belong to the runtime on which they are opened.
+    async fn read<T, F>(&self, read: impl FnOnce(Pools) -> F) -> Result<T, Away>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ReadError>> + Send + 'static,
+    {
+        let backend = self.pools.backend();
+        let read = self.handle.spawn(read(self.pools.clone())).await;
+        match read {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(Away {
+                backend,
+                reason: error.to_string(),
+            }),
+            Err(error) => Err(Away {
+                backend,
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Records for StoredRecords {
+    async fn ticket(&self, id: TicketId) -> Result<Option<StoredTicket>, Away> {
+        self.read(|pools| async move { read_ticket(&pools, id).await })
+            .await
+    }
+
+    async fn find_match(&self, id: MatchId) -> Result<Option<StoredMatch>, Away> {
+        self.read(|pools| async move { read_match(&pools, id).await })
+            .await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, Away> {
+        self.read(|pools| async move { read_session(&pools, id).await })
+            .await
+    }
+
+    async fn live(&self, now: Timestamp) -> Result<LiveState, Away> {
+        let rows = self
+            .read(|pools| async move { read_live(&pools, now).await })
+            .await?;
+        Ok(live::assemble(rows))
+    }
+
+    async fn ping(&self) -> Result<(), Away> {
+        self.read(|pools| async move { ping(&pools).await }).await
+    }
+}
+
+async fn read_ticket(pools: &Pools, id: TicketId) -> Result<Option<StoredTicket>, ReadError> {
+    let found: Option<(String, String, Option<Id>)> = with_connection!(pools, |connection| {
+        tickets::table
+            .find(Id::from(id))
+            .select((tickets::user_id, tickets::status, tickets::match_id))
+            .first(connection)
+            .await
+            .optional()?
+    });
+    let Some((user, status, match_id)) = found else {
+        return Ok(None);
+    };
+    let user = UserId::parse(&user).map_err(|fault| UnreadableRow {
+        table: "tickets",
+        fault: fault.to_string(),
+    })?;
+    let status = match (status.as_str(), match_id, rows::outcome_of(&status)) {
+        (WAITING, ..) => StoredStatus::Waiting,
+        (MATCHED | IN_SESSION, Some(id), _) => StoredStatus::Matched(id.into()),
+        (_, _, Some(outcome)) => StoredStatus::Closed(outcome),
+        _ => return Err(ReadError::Contradiction("a matched ticket names no match")),
+    };
+    Ok(Some(StoredTicket { user, status }))
+}
+
+async fn read_match(pools: &Pools, id: MatchId) -> Result<Option<StoredMatch>, ReadError> {
+    let found: Option<(MatchRow, Option<SessionRow>)> = with_connection!(pools, |connection| {
+        matches::table
+            .find(Id::from(id))
+            .left_join(sessions::table)
+            .select((MatchRow::as_select(), Option::<SessionRow>::as_select()))
+            .first(connection)
+            .await
+            .optional()?
+    });
+    let Some((row, session)) = found else {
+        return Ok(None);
+    };
+    let state = match (row.state.as_str(), session, rows::ending_of(&row.state)) {
+        (OPEN, ..) => StoredMatchState::Open,
+        (IN_SESSION, Some(session), _) => StoredMatchState::InSession(Box::new(session.record()?)),
+        (_, _, Some(ending)) => StoredMatchState::Ended(ending),
+        _ => {
+            return Err(ReadError::Contradiction(
+                "a match became a session that is not there",
+            ));
+        }
+    };
+    Ok(Some(StoredMatch {
+        users: row.users()?,
+        state,
+    }))
+}
+
+async fn read_session(pools: &Pools, id: SessionId) -> Result<Option<SessionRecord>, ReadError> {
+    let found: Option<SessionRow> = with_connection!(pools, |connection| {
+        sessions::table
+            .find(Id::from(id))
+            .select(SessionRow::as_select())
+            .first(connection)
+            .await
+            .optional()?
+    });
+    Ok(found.map(|row| row.record()).transpose()?)
+}
+
+async fn read_live(pools: &Pools, now: Timestamp) -> Result<LiveRows, ReadError> {
+    with_connection!(pools, |connection| {
+        // One transaction, so that the three tables are seen at the same moment.
+        connection
+            .transaction(async |connection| {
+                let tickets = tickets::table
+                    .filter(live::is_live())
+                    .order((tickets::enqueued_at_ms, tickets::id))
+                    .select(TicketRow::as_select())
+                    .load(connection)
+                    .await?;
+                let matches = matches::table
+                    .filter(live::is_open())
+                    .order((matches::proposed_at_ms, matches::id))
+                    .select(MatchRow::as_select())
+                    .load(connection)
+                    .await?;
+                let sessions = sessions::table
+                    .inner_join(matches::table)
+                    .filter(live::not_left_by_both())
+                    .filter(sessions::ends_at_ms.gt(now.as_ms()))
+                    .order((sessions::ends_at_ms, sessions::id))
+                    .select((SessionRow::as_select(), MatchRow::as_select()))
+                    .load(connection)
+                    .await?;
+                // Ticket ids are in the order of time, and so are the outbox's numbers.
+                let newest_ticket: Option<i64> = tickets::table
+                    .order(tickets::id.desc())
+                    .select(tickets::enqueued_at_ms)
+                    .first(connection)
+                    .await
+                    .optional()?;
+                let newest_session: Option<i64> = outbox::table
+                    .order(outbox::sequence.desc())
+                    .select(outbox::created_at_ms)
+                    .first(connection)
+                    .await
+                    .optional()?;
+                let newest_ms = newest_ticket.max(newest_session);
+                Ok::<_, ReadError>(LiveRows {
+                    tickets,
+                    matches,
+                    sessions,
+                    newest_ms,
+                })
+            })
+            .await
+    })
+}
+
+async fn ping(pools: &Pools) -> Result<(), ReadError> {
+    with_connection!(pools, |connection| {
+        let _: i32 = diesel::select(1_i32.into_sql::<diesel::sql_types::Integer>())
+            .get_result(connection)
+            .await?;
+    });
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The composition root: builds the adapters, starts the actors, serves, and shuts down in order.
+
+mod broken;
+mod listener;
+mod recovery;
+mod serving;
+
+pub use serving::{Running, start};
+
+use std::io;
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::adapters::QuestionsError;
+use crate::adapters::store::StoreOpenError;
+use crate::observability;
+use crate::ports::Away;
+use crate::settings::Settings;
+use crate::startup::{FILES_BESIDE_SOCKETS, OpenFileLimitTooLow, raise_open_file_limit};
+
+/// Why the server could not start, or had to stop; one clear sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Too few open files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFileLimitTooLow),
+    /// The port cannot be had.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not, and what helps.
+        reason: String,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    /// What was stored cannot be read.
+    #[error("cannot read what was stored: {0}")]
+    Recovery(#[from] Away),
+    /// The built-in questions cannot be read.
+    #[error(transparent)]
+    Questions(#[from] QuestionsError),
+    /// The operating system refused something else.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// An actor panicked: what it knew is gone, and everything is rebuilt from what was stored.
+    #[error("an invariant is broken, see the log: the server stops so that it can start afresh")]
+    Broken,
+}
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+///
+/// [`AppError`]; nothing is served then, or not any more.
+pub fn run(settings: Settings) -> Result<(), AppError> {
+    observability::start_log(&settings.log);
+    let needed = settings.sockets.max as u64 + FILES_BESIDE_SOCKETS;
+    let limit = raise_open_file_limit(needed)?;
+    if limit < needed {
+        warn!(
+            limit,
+            needed, "only {limit} files may be open, which is not enough for MAX_SOCKETS"
+        );
+    }
+    let io = io_runtime()?;
+    let broken = broken::watch();
+    let served = actix_rt::System::new().block_on(async {
+        let running = start(settings, io.handle().clone(), broken::mark_thread).await?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => info!("told to stop by SIGTERM"),
+            _ = interrupt.recv() => info!("told to stop by SIGINT"),
+            () = broken.notified() => {
+                error!("a thread that must not panic has panicked");
+                return Err(AppError::Broken);
+            }
+        }
+        running.stop().await;
+        info!("stopped");
+        Ok(())
+    });
+    // Whatever still runs there belongs to callers who are gone; every write has been answered.
+    io.shutdown_background();
+    served
+}
+
+/// Where backends are called: away from the threads of actors and of HTTP.
+fn io_runtime() -> io::Result<runtime::Runtime> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("io")
+        .on_thread_start(broken::mark_thread)
+        .enable_all()
+        .build()
+}

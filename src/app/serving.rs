@@ -1,0 +1,223 @@
+//! A running server, from the reserved port to the last flushed write.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_rt::Arbiter;
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, web};
+use metrics::gauge;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use super::AppError;
+use super::listener::Reserved;
+use super::recovery::recover;
+use crate::actors::CoreSettings;
+use crate::actors::board::Board;
+use crate::actors::messages::{CloseSockets, CountTickets};
+use crate::actors::roster::RosterActor;
+use crate::adapters::store::{SqliteOptions, SqliteStore, Writer};
+use crate::adapters::{BuiltInQuestions, InProcessSessions, SystemClock};
+use crate::domain::limits::REQUEST_READ_MS;
+use crate::edge::{self, Backend, Edge};
+use crate::observability::{self, RECOVERY_SECONDS};
+use crate::ports::{Clock, Ports};
+use crate::settings::{Database, Settings};
+
+/// The port opens when everything is back, and after this time at the latest.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
+/// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
+/// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// How often what is only kept for a while is tidied.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+/// A server that serves.
+pub struct Running {
+    address: SocketAddr,
+    edge: web::Data<Edge>,
+    http: ServerHandle,
+    core: Arbiter,
+    roster: Addr<RosterActor>,
+    writer: Arc<Writer>,
+    sessions: Arc<InProcessSessions>,
+}
+
+/// What is there once everything that was stored is back.
+struct Recovered {
+    backend: Backend,
+    core: Arbiter,
+    writer: Arc<Writer>,
+    sessions: Arc<InProcessSessions>,
+}
+
+/// Starts a server; it is ready when this returns. Backends are called on `io`; `mark_thread` is run
+/// on the thread of the actors.
+///
+/// # Errors
+///
+/// [`AppError`]; nothing is left running then.
+pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<Running, AppError> {
+    let began = Instant::now();
+    let reserved = Reserved::take(&settings.http)?;
+    let render_metrics = observability::start_metrics();
+    let edge = Edge::new(settings.clone(), reserved.address().port(), render_metrics);
+    let edge = web::Data::new(edge);
+    let recovery = actix_rt::spawn(recovered(settings, io, mark_thread));
+    tokio::pin!(recovery);
+    let early = timeout(OPEN_WITHIN, &mut recovery).await;
+    let early = early.ok().map(flatten).transpose()?;
+    let address = reserved.address();
+    let http = serve(edge.clone(), reserved)?;
+    let recovered = match early {
+        Some(recovered) => recovered,
+        None => {
+            info!("listening on http://{address} while start-up goes on");
+            flatten(recovery.await)?
+        }
+    };
+    let roster = recovered.backend.roster.clone();
+    edge.open(recovered.backend);
+    gauge!(RECOVERY_SECONDS).set(began.elapsed().as_secs_f64());
+    info!(
+        "listening on http://{address}, ready after {} ms",
+        began.elapsed().as_millis()
+    );
+    tidy(edge.clone());
+    Ok(Running {
+        address,
+        edge,
+        http,
+        core: recovered.core,
+        roster,
+        writer: recovered.writer,
+        sessions: recovered.sessions,
+    })
+}
+
+fn flatten<T>(joined: Result<Result<T, AppError>, tokio::task::JoinError>) -> Result<T, AppError> {
+    joined.unwrap_or(Err(AppError::Broken))
+}
+
+async fn recovered(
+    settings: Settings,
+    io: Handle,
+    mark_thread: fn(),
+) -> Result<Recovered, AppError> {
+    let Database::Sqlite(path) = &settings.database else {
+        return Err(AppError::Broken);
+    };
+    let questions = BuiltInQuestions::load(Path::new("."))?;
+    let clock = Arc::new(SystemClock::new());
+    let as_clock: Arc<dyn Clock> = clock.clone();
+    let store = SqliteStore::open(path, SqliteOptions::default(), &as_clock, &io).await?;
+    let live = recover(&*store.records, &*store.writer, &clock).await?;
+    let sessions = Arc::new(InProcessSessions::new(as_clock.clone(), &live.sessions)?);
+    let board = Arc::new(Board::default());
+    let ports = Ports {
+        clock: as_clock.clone(),
+        store: store.writer.clone(),
+        shared: sessions.clone(),
+        questions: Arc::new(questions),
+    };
+    let core_settings = CoreSettings {
+        timeouts: settings.timeouts,
+        matches_max: settings.limits.matches_max,
+        tickets_max: settings.limits.tickets_max,
+        buckets_max: settings.limits.buckets_max,
+    };
+    let core = Arbiter::new();
+    core.spawn_fn(mark_thread);
+    let published = Arc::clone(&board);
+    let roster = RosterActor::start_in_arbiter(&core.handle(), move |_| {
+        RosterActor::new(ports, published, core_settings, io, live)
+    });
+    // Answered after everything is back in its place.
+    roster
+        .send(CountTickets)
+        .await
+        .map_err(|_| AppError::Broken)?;
+    let backend = Backend {
+        roster,
+        board,
+        records: store.records,
+        shared: sessions.clone(),
+        clock: as_clock,
+    };
+    Ok(Recovered {
+        backend,
+        core,
+        writer: store.writer,
+        sessions,
+    })
+}
+
+fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppError> {
+    let settings = &edge.settings;
+    let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
+    let listener = reserved.open()?;
+    let mut server = HttpServer::new(move || edge::app(edge.clone()))
+        .on_connect(|connection, _| {
+            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+                let socket = socket2::SockRef::from(stream);
+                let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+            }
+        })
+        .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))
+        .client_disconnect_timeout(Duration::from_secs(2))
+        .keep_alive(Duration::from_secs(75))
+        .shutdown_timeout(shutdown_s)
+        .disable_signals();
+    if let Some(workers) = workers {
+        server = server.workers(workers);
+    }
+    let server = server.listen(listener)?.run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}
+
+fn tidy(edge: web::Data<Edge>) {
+    actix_rt::spawn(async move {
+        loop {
+            tokio::time::sleep(TIDY_EVERY).await;
+            edge.forget_quiet_users();
+            observability::tidy_metrics();
+        }
+    });
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The shared sessions, as the collaboration service reads and rewrites them.
+    pub fn sessions(&self) -> &Arc<InProcessSessions> {
+        &self.sessions
+    }
+
+    /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
+    /// stored. Takes no longer than `SHUTDOWN_SECONDS`.
+    pub async fn stop(self) {
+        let limit = Duration::from_millis(self.edge.settings.shutdown_ms);
+        self.edge.stop();
+        let orderly = async {
+            // Clients reconnect and find everything.
+            let _ = self.roster.send(CloseSockets).await;
+            self.http.stop(true).await;
+            self.writer.close().await;
+        };
+        if timeout(limit, orderly).await.is_err() {
+            warn!("stopping took longer than SHUTDOWN_SECONDS: some callers got no answer");
+            self.writer.close().await;
+        }
+        self.core.stop();
+    }
+}

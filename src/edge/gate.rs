@@ -1,0 +1,132 @@
+//! What every request passes on its way in and out.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, ResponseError, web};
+use futures_util::FutureExt;
+use metrics::{counter, histogram};
+use tracing::{debug, error};
+
+use super::error::ApiError;
+use super::state::{Edge, Stage};
+use super::wire;
+use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
+use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
+
+/// Refuses what is too long or comes at the wrong time, turns a panic into 500, sees to it that
+/// every error is JSON, and counts.
+pub async fn pass<B: MessageBody + 'static>(
+    edge: web::Data<Edge>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let began = tokio::time::Instant::now();
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let outcome = match admit(&edge, &request) {
+        Err(refusal) => Ok(request
+            .into_response(refusal.error_response())
+            .map_into_right_body()),
+        Ok(()) => match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+            Ok(answered) => answered.map(as_json),
+            Err(_) => {
+                error!(%method, path, "a handler panicked at {method} {path}");
+                Err(ApiError::Internal.into())
+            }
+        },
+    };
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    let took = began.elapsed();
+    counter!(HTTP_REQUESTS, "code" => status_label(status.as_u16())).increment(1);
+    histogram!(HTTP_SECONDS).record(took.as_secs_f64());
+    // The path only: a query may hold a token.
+    debug!(%method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
+    outcome
+}
+
+fn admit(edge: &Edge, request: &ServiceRequest) -> Result<(), ApiError> {
+    let uri = request.uri();
+    if uri
+        .path_and_query()
+        .is_some_and(|it| it.as_str().len() > PATH_BYTES_MAX)
+    {
+        return Err(ApiError::PathTooLong);
+    }
+    let headers = request.headers().iter();
+    let bytes: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if bytes > HEADERS_BYTES_MAX {
+        return Err(ApiError::HeadersTooLong);
+    }
+    match (edge.stage(), uri.path()) {
+        (Stage::Ready, _) | (_, "/livez" | "/readyz") => Ok(()),
+        (Stage::Starting, _) => Err(ApiError::Starting),
+        (Stage::Stopping, "/metrics" | "/health") => Ok(()),
+        (Stage::Stopping, _) => Err(ApiError::Stopping),
+    }
+}
+
+/// An error that the framework answered by itself gets the body that ours have.
+fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    let mut response = if !status.is_client_error() && !status.is_server_error() || is_json {
+        response.map_into_left_body()
+    } else {
+        let reason = status.canonical_reason().unwrap_or("Error");
+        let mut plain = HttpResponse::build(status);
+        for header in response
+            .headers()
+            .iter()
+            .filter(|(name, _)| *name != CONTENT_TYPE)
+        {
+            plain.append_header(header);
+        }
+        let body = plain.json(wire::problem(status.as_u16(), reason));
+        response.into_response(body).map_into_right_body()
+    };
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+];
+
+/// The code as a label, without an allocation for each request.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        101 => "101",
+        200 => "200",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        413 => "413",
+        414 => "414",
+        429 => "429",
+        431 => "431",
+        500 => "500",
+        503 => "503",
+        _ => "other",
+    }
+}

@@ -1,0 +1,106 @@
+//! Confirm, decline and read a match.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use uuid::Uuid;
+
+use super::auth::AuthenticatedUser;
+use super::body;
+use super::calls::{CONFIRM_WITHIN_MS, call};
+use super::error::ApiError;
+use super::state::{Backend, Edge};
+use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPartner};
+use crate::actors::board::MatchView;
+use crate::actors::messages::AnswerProposal;
+use crate::domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
+use crate::ports::StoredMatchState;
+
+/// `POST /confirm`
+pub async fn answer(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    edge.asks.check(&user.id)?;
+    let body = body::json::<ConfirmBody>(&request, payload).await?;
+    let id = Uuid::try_parse(&body.match_id).map_err(|_| ApiError::InvalidId("match_id"))?;
+    let (match_id, confirmed, caller) = (MatchId(id), body.confirmed, user.id.clone());
+    let command = |deadline, reply| AnswerProposal {
+        user: caller,
+        match_id,
+        confirmed,
+        deadline,
+        reply,
+    };
+    let (answer, backend) = call(&edge, CONFIRM_WITHIN_MS, command).await?;
+    match answer {
+        Some(ProposalAnswer::WaitingForPartner) => {
+            Ok(HttpResponse::Ok().json(WaitingForPartner::new(match_id)))
+        }
+        Some(ProposalAnswer::Session(session)) => ready(&session, &user.id),
+        Some(ProposalAnswer::Declined) => Ok(HttpResponse::Ok().json(Declined::new(match_id))),
+        Some(ProposalAnswer::AlreadyConfirmed) => Err(ApiError::AlreadyConfirmed),
+        Some(ProposalAnswer::QuestionUnavailable) => Err(ApiError::QuestionUnavailable),
+        Some(ProposalAnswer::Busy) => Err(ApiError::Busy),
+        Some(ProposalAnswer::Unavailable) => Err(ApiError::Unavailable),
+        // No actor holds it as open: the rows tell how it ended.
+        Some(ProposalAnswer::NotFound) | None => over(backend, match_id, &user.id, confirmed).await,
+    }
+}
+
+/// `GET /{match_id}/status`: open to anybody who knows the id.
+pub async fn status(
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = Uuid::try_parse(&path)
+        .map(MatchId)
+        .map_err(|_| ApiError::MatchNotFound)?;
+    let backend = edge.backend()?;
+    let session = match backend.board.find_match(id) {
+        Some(MatchView::InSession(session)) => Some(session.0),
+        Some(MatchView::Proposed { .. } | MatchView::Opening) => None,
+        None => {
+            let stored = backend.records.find_match(id).await?;
+            match stored.ok_or(ApiError::MatchNotFound)?.state {
+                StoredMatchState::Open => None,
+                StoredMatchState::InSession(session) => Some(session.id.0),
+                StoredMatchState::Ended(_) => return Err(ApiError::MatchNotFound),
+            }
+        }
+    };
+    Ok(HttpResponse::Ok().json(MatchStatus::new(session)))
+}
+
+/// Answers about a match that no actor holds as open: repeating is harmless, late is not found.
+async fn over(
+    backend: &Backend,
+    id: MatchId,
+    user: &UserId,
+    confirmed: bool,
+) -> Result<HttpResponse, ApiError> {
+    let stored = backend
+        .records
+        .find_match(id)
+        .await?
+        .ok_or(ApiError::MatchNotFound)?;
+    let side = Side::BOTH
+        .into_iter()
+        .find(|side| stored.users[side.index()] == *user);
+    let side = side.ok_or(ApiError::MatchNotFound)?;
+    match stored.state {
+        StoredMatchState::InSession(session) if confirmed => ready(&session, user),
+        StoredMatchState::InSession(_) => Err(ApiError::AlreadyConfirmed),
+        StoredMatchState::Ended(Ending::Declined(by)) if by == side && !confirmed => {
+            Ok(HttpResponse::Ok().json(Declined::new(id)))
+        }
+        StoredMatchState::Ended(_) => Err(ApiError::MatchNotFound),
+        // Stored a moment ago, or not ours: whoever asks again finds out.
+        StoredMatchState::Open => Err(ApiError::Unavailable),
+    }
+}
+
+fn ready(session: &SessionRecord, user: &UserId) -> Result<HttpResponse, ApiError> {
+    let side = session.side_of(user).ok_or(ApiError::MatchNotFound)?;
+    Ok(HttpResponse::Ok().json(SessionReady::new(session, side)))
+}

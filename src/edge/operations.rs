@@ -1,0 +1,110 @@
+//! For operators: liveness, readiness, metrics, and the state of the actors.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, web};
+use metrics::gauge;
+use serde_json::json;
+
+use super::auth::Operator;
+use super::error::ApiError;
+use super::state::{Edge, Stage};
+use super::wire::{Health, Status};
+use crate::actors::board::MatchView;
+use crate::observability::{
+    BUCKETS, MATCHES_OPEN, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
+};
+
+/// `GET /health`
+pub async fn health(edge: web::Data<Edge>) -> HttpResponse {
+    HttpResponse::Ok().json(Health {
+        status: "healthy",
+        environment: edge.settings.environment.as_str(),
+        service: &edge.settings.app_name,
+        port: edge.port,
+    })
+}
+
+/// `GET /livez`: the process answers.
+pub async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(Status { status: "alive" })
+}
+
+/// `GET /readyz`: new work is taken, and what is taken can be stored.
+pub async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
+    match edge.stage() {
+        Stage::Starting => Err(ApiError::Starting),
+        Stage::Stopping => Err(ApiError::Stopping),
+        Stage::Ready => {
+            edge.backend()?.records.ping().await?;
+            Ok(HttpResponse::Ok().json(Status { status: "ready" }))
+        }
+    }
+}
+
+/// `GET /metrics`
+pub async fn metrics(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
+    let backend = edge.backend()?;
+    let buckets = backend.board.buckets();
+    let oldest = buckets.iter().filter_map(|(_, bucket)| bucket.oldest).min();
+    let now = backend.clock.now();
+    let oldest_ms = oldest.map_or(0, |oldest| now.ms_since(oldest));
+    let waiting: usize = buckets.iter().map(|(_, bucket)| bucket.waiting).sum();
+    gauge!(BUCKETS).set(buckets.len() as f64);
+    gauge!(TICKETS_WAITING).set(waiting as f64);
+    gauge!(OLDEST_WAIT).set(oldest_ms as f64 / 1_000.0);
+    gauge!(SESSIONS_OPEN).set(backend.board.sessions_len() as f64);
+    gauge!(SOCKETS_OPEN).set(edge.sockets.len() as f64);
+    for (state, count) in matches_by_state(&edge)? {
+        gauge!(MATCHES_OPEN, "state" => state).set(count as f64);
+    }
+    let text = (edge.render_metrics)();
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text))
+}
+
+/// `GET /debug/actors`
+pub async fn actors(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
+    let backend = edge.backend()?;
+    let now = backend.clock.now();
+    let buckets: Vec<_> = backend
+        .board
+        .buckets()
+        .into_iter()
+        .map(|(key, bucket)| {
+            json!({
+                "difficulty": key.difficulty.as_str(),
+                "topic": key.topic.as_str(),
+                "queue_length": bucket.waiting,
+                "oldest_wait_ms": bucket.oldest.map(|oldest| now.ms_since(oldest)),
+                "set_aside": bucket.set_aside,
+                "mailbox": bucket.mailbox,
+            })
+        })
+        .collect();
+    let state = json!({
+        "buckets": buckets,
+        "tickets": { "waiting": backend.board.waiting(), "known": backend.board.tickets_len() },
+        "matches": matches_by_state(&edge)?,
+        "sessions": { "open": backend.board.sessions_len() },
+        "sockets": { "open": edge.sockets.len(), "users": edge.sockets.users() },
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header(ContentType::json())
+        .json(state))
+}
+
+fn matches_by_state(edge: &Edge) -> Result<BTreeMap<&'static str, usize>, ApiError> {
+    let mut counts = BTreeMap::from([("proposed", 0), ("opening", 0), ("in_session", 0)]);
+    for (_, view) in edge.backend()?.board.matches() {
+        let state = match view {
+            MatchView::Proposed { .. } => "proposed",
+            MatchView::Opening => "opening",
+            MatchView::InSession(_) => "in_session",
+        };
+        *counts.entry(state).or_default() += 1;
+    }
+    Ok(counts)
+}

@@ -1,0 +1,77 @@
+//! Pages that are part of the binary, and the development token that one of them needs.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::error::ApiError;
+use super::state::Edge;
+use super::wire::{Token, TokenBody};
+use super::{body, dev_token as tokens};
+use crate::domain::UserId;
+use crate::settings::DevTokens;
+
+const PLAYGROUND: &str = include_str!("assets/playground.html");
+/// What a page may load: nothing but itself, and calls to this server.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+/// How long a development token lives, in seconds.
+const TOKEN_LIFETIME_S: i64 = 24 * 3_600;
+
+/// `GET /`: the playground in dev, elsewhere what this is.
+pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
+    if !edge.settings.environment.is_dev() {
+        let about = json!({
+            "service": edge.settings.app_name,
+            "description": "Matchmaking: pairs two people who want to practise together",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        return HttpResponse::Ok().json(about);
+    }
+    HttpResponse::Ok()
+        .insert_header(ContentType::html())
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(PLAYGROUND)
+}
+
+/// `POST /dev/token`: exists in dev only, and answers callers on this machine only unless told
+/// otherwise.
+pub async fn dev_token(
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let local = request
+        .peer_addr()
+        .is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let admitted = match edge.settings.auth.dev_tokens {
+        DevTokens::Off => false,
+        DevTokens::Loopback => local,
+        DevTokens::AnyPeer => true,
+    };
+    if !admitted {
+        return Err(ApiError::NoSuchPath);
+    }
+    let user = UserId::parse(&body::json::<TokenBody>(&request, payload).await?.user_id)?;
+    let now = unix_seconds();
+    let token = tokens::mint(&edge.settings.auth, &user, now, TOKEN_LIFETIME_S);
+    let token = token.map_err(|_| ApiError::Internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(Token { token }))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever checks a token goes by the wall clock too"
+)]
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,88 @@
+//! Read and leave a session.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use uuid::Uuid;
+
+use super::auth::AuthenticatedUser;
+use super::body;
+use super::calls::{ANSWER_WITHIN_MS, call};
+use super::error::ApiError;
+use super::state::Edge;
+use super::wire::{self, ActiveSession, LeaveBody, Status};
+use crate::actors::messages::LeaveSession;
+use crate::domain::{LeaveAnswer, SessionId};
+
+/// `GET /sessions/active`
+pub async fn active(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+) -> Result<HttpResponse, ApiError> {
+    let session = edge.backend()?.board.active_session(&user.id);
+    let session = session.ok_or(ApiError::NoActiveSession)?;
+    let side = session.side_of(&user.id).ok_or(ApiError::NoActiveSession)?;
+    Ok(HttpResponse::Ok().json(ActiveSession::new(&session, side)))
+}
+
+/// `GET /session/{session_id}`: open to anybody who knows the id.
+///
+/// Only ids of real sessions are looked up in the shared store. Its text is answered as it stands,
+/// except for what our own record knows better; an open session is answered without it.
+pub async fn read(
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = Uuid::try_parse(&path)
+        .map(SessionId)
+        .map_err(|_| ApiError::SessionNotFound)?;
+    let backend = edge.backend()?;
+    let (session, open) = match backend.board.session(id) {
+        Some(session) => ((*session).clone(), true),
+        None => {
+            let stored = backend.records.session(id).await?;
+            (stored.ok_or(ApiError::SessionNotFound)?, false)
+        }
+    };
+    let shared = match backend.shared.read(id).await {
+        Ok(text) => text,
+        Err(away) => {
+            tracing::warn!(session = %id, "session {id} is answered from its record, because {away}");
+            None
+        }
+    };
+    if shared.is_none() && !open {
+        return Err(ApiError::SessionNotFound);
+    }
+    Ok(HttpResponse::Ok().json(wire::session_text(shared.as_deref(), &session)))
+}
+
+/// `POST /sessions/leave`
+pub async fn leave(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::json::<LeaveBody>(&request, payload).await?;
+    let id = Uuid::try_parse(&body.session_id).map_err(|_| ApiError::InvalidId("session_id"))?;
+    let (session, caller) = (SessionId(id), user.id.clone());
+    let command = |deadline, reply| LeaveSession {
+        user: caller,
+        session,
+        deadline,
+        reply,
+    };
+    let (answer, backend) = call(&edge, ANSWER_WITHIN_MS, command).await?;
+    let status = match answer {
+        Some(LeaveAnswer::Left) => "left",
+        Some(LeaveAnswer::NotMember) => return Err(ApiError::SessionNotFound),
+        Some(LeaveAnswer::Busy) => return Err(ApiError::Busy),
+        Some(LeaveAnswer::Unavailable) => return Err(ApiError::Unavailable),
+        // No actor holds it: unknown, or over.
+        None => match backend.records.session(session).await? {
+            Some(stored) if stored.side_of(&user.id).is_some() => "left",
+            Some(_) => return Err(ApiError::SessionNotFound),
+            None => "ok",
+        },
+    };
+    Ok(HttpResponse::Ok().json(Status { status }))
+}

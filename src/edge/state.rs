@@ -1,0 +1,106 @@
+//! What every handler can reach.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actix::Addr;
+
+use super::auth::Verifier;
+use super::error::ApiError;
+use super::rate::AskLimiter;
+use super::ws_gate::SocketGate;
+use crate::actors::board::Board;
+use crate::actors::roster::RosterActor;
+use crate::ports::{Clock, Records, SharedSessions};
+use crate::settings::Settings;
+
+/// Renders the metrics in Prometheus' text format.
+pub type RenderMetrics = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Shared by all requests on all threads.
+pub struct Edge {
+    /// The configuration.
+    pub settings: Settings,
+    /// The port that is listened on.
+    pub port: u16,
+    pub(super) verifier: Verifier,
+    pub(super) asks: AskLimiter,
+    pub(super) sockets: Arc<SocketGate>,
+    pub(super) render_metrics: RenderMetrics,
+    stage: AtomicU8,
+    backend: OnceLock<Backend>,
+}
+
+/// What exists once everything that was stored is back.
+pub struct Backend {
+    /// The roster; commands are sent to it by reference, because a clone of the address would have a
+    /// place of its own beyond the mailbox's bound.
+    pub roster: Addr<RosterActor>,
+    /// What is live.
+    pub board: Arc<Board>,
+    /// What is stored.
+    pub records: Arc<dyn Records>,
+    /// The shared sessions.
+    pub shared: Arc<dyn SharedSessions>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How far the server has come in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// What was stored is not back yet.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Finishing what is in flight.
+    Stopping,
+}
+
+impl Edge {
+    /// The edge of a server that is starting.
+    pub fn new(settings: Settings, port: u16, render_metrics: RenderMetrics) -> Self {
+        Self {
+            verifier: Verifier::new(&settings.auth),
+            asks: AskLimiter::new(settings.ask_rate),
+            sockets: Arc::new(SocketGate::new(settings.sockets)),
+            settings,
+            port,
+            render_metrics,
+            stage: AtomicU8::new(Stage::Starting as u8),
+            backend: OnceLock::new(),
+        }
+    }
+
+    /// Begins to serve.
+    pub fn open(&self, backend: Backend) {
+        if self.backend.set(backend).is_ok() {
+            self.stage.store(Stage::Ready as u8, Ordering::Release);
+        }
+    }
+
+    /// Refuses everything from now on, except what operators ask for.
+    pub fn stop(&self) {
+        self.stage.store(Stage::Stopping as u8, Ordering::Release);
+    }
+
+    /// How far the server has come.
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::Starting,
+            1 => Stage::Ready,
+            _ => Stage::Stopping,
+        }
+    }
+
+    /// Forgets the rates of users who have been quiet for long; to be called from time to time.
+    pub fn forget_quiet_users(&self) {
+        self.asks.forget_quiet_users();
+    }
+
+    pub(super) fn backend(&self) -> Result<&Backend, ApiError> {
+        self.backend.get().ok_or(ApiError::Starting)
+    }
+}
+
+const _: () = assert!(Stage::Starting as u8 == 0 && Stage::Ready as u8 == 1);

@@ -1,0 +1,101 @@
+//! Open, read and withdraw a ticket.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use uuid::Uuid;
+
+use super::auth::AuthenticatedUser;
+use super::body;
+use super::calls::{ANSWER_WITHIN_MS, call};
+use super::error::ApiError;
+use super::state::Edge;
+use super::wire::{AskBody, Message, RequestCreated, RequestStatus};
+use crate::actors::messages::{OpenTicket, WithdrawTicket};
+use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
+
+/// `POST /request`
+pub async fn open(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    edge.asks.check(&user.id)?;
+    let wish = body::json::<AskBody>(&request, payload).await?.wish()?;
+    let command = |deadline, reply| OpenTicket {
+        user: user.id,
+        wish,
+        deadline,
+        reply,
+    };
+    match call(&edge, ANSWER_WITHIN_MS, command).await?.0 {
+        AskAnswer::Ticket { ticket, matched } => {
+            Ok(HttpResponse::Ok().json(RequestCreated::new(&ticket, matched)))
+        }
+        AskAnswer::Duplicate { ticket, matched } => {
+            Err(ApiError::DuplicateRequest { ticket, matched })
+        }
+        AskAnswer::Busy => Err(ApiError::Busy),
+        AskAnswer::Unavailable => Err(ApiError::Unavailable),
+    }
+}
+
+/// `GET /requests/{request_id}/status`
+pub async fn status(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = ticket_id(&path)?;
+    let backend = edge.backend()?;
+    if let Some(ticket) = backend.board.ticket(id) {
+        return match ticket.user == user.id {
+            true => Ok(HttpResponse::Ok().json(RequestStatus::live(ticket.match_id))),
+            false => Err(ApiError::RequestNotFound),
+        };
+    }
+    let stored = backend
+        .records
+        .ticket(id)
+        .await?
+        .filter(|ticket| ticket.user == user.id);
+    let ticket = stored.ok_or(ApiError::RequestNotFound)?;
+    Ok(HttpResponse::Ok().json(RequestStatus::stored(ticket.status)))
+}
+
+/// `DELETE /request/{request_id}`
+pub async fn withdraw(
+    user: AuthenticatedUser,
+    edge: web::Data<Edge>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let ticket = ticket_id(&path)?;
+    let owner = user.id.clone();
+    let command = |deadline, reply| WithdrawTicket {
+        user: owner,
+        ticket,
+        deadline,
+        reply,
+    };
+    let (answer, backend) = call(&edge, ANSWER_WITHIN_MS, command).await?;
+    match answer {
+        Some(WithdrawAnswer::Withdrawn) => Ok(HttpResponse::Ok().json(Message {
+            message: "Match request cancelled",
+        })),
+        Some(WithdrawAnswer::NotPending) => Err(ApiError::NotPending),
+        Some(WithdrawAnswer::Busy) => Err(ApiError::Busy),
+        Some(WithdrawAnswer::Unavailable) => Err(ApiError::Unavailable),
+        None => {
+            let stored = backend.records.ticket(ticket).await?;
+            match stored.filter(|ticket| ticket.user == user.id) {
+                Some(_) => Err(ApiError::NotPending),
+                None => Err(ApiError::RequestNotFound),
+            }
+        }
+    }
+}
+
+fn ticket_id(path: &str) -> Result<TicketId, ApiError> {
+    Uuid::try_parse(path)
+        .map(TicketId)
+        .map_err(|_| ApiError::RequestNotFound)
+}

@@ -1,0 +1,277 @@
+//! The upgrade, and the actor of one user's socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Handler, Running, StreamHandler,
+    WrapFuture,
+};
+use actix_http::ws::Item;
+use actix_web::http::header::ORIGIN;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{
+    self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext, WsResponseBuilder,
+};
+use governor::{DefaultDirectRateLimiter, Quota};
+use serde::Deserialize;
+use tokio::time::Instant;
+use tracing::error;
+
+use super::auth::bearer;
+use super::error::ApiError;
+use super::state::{Edge, Stage};
+use super::wire;
+use super::ws_gate::SocketPlace;
+use crate::actors::SOCKET_MAILBOX;
+use crate::actors::messages::{Deliver, SocketClosed, SocketConnected};
+use crate::actors::roster::RosterActor;
+use crate::domain::limits::{
+    SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND,
+};
+use crate::domain::{Breach, Guarantee};
+use crate::observability::breached;
+use crate::settings::Sockets;
+
+/// The token is bad, or has expired.
+const CLOSE_UNAUTHORIZED: u16 = 4401;
+/// Longest time for which a timer is set at once.
+const LONGEST_TIMER: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Deserialize)]
+pub(super) struct ConnectQuery {
+    token: Option<String>,
+}
+
+/// `GET /ws`
+pub(super) async fn connect(
+    edge: web::Data<Edge>,
+    query: Result<web::Query<ConnectQuery>, actix_web::Error>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let query = query.ok().and_then(|query| query.into_inner().token);
+    let token = query.as_deref().or_else(|| bearer(&request));
+    let token = token
+        .filter(|token| !token.is_empty())
+        .ok_or(ApiError::Unauthorized)?;
+    let origin = request
+        .headers()
+        .get(ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or(""));
+    if origin.is_some_and(|origin| edge.settings.http.allowed_origins.refuse(origin)) {
+        return Err(ApiError::ForeignOrigin);
+    }
+    let invalid = |error: ws::HandshakeError| ApiError::InvalidHandshake(error.to_string());
+    ws::handshake(&request).map_err(invalid)?;
+    // A browser cannot see why a handshake failed, only why a socket was closed.
+    let Ok(user) = edge.verifier.verify(token) else {
+        return upgrade(RefusedSocket, &request, payload);
+    };
+    let backend = edge.backend()?;
+    let place = edge.sockets.enter(user.id.clone())?;
+    let now = backend.clock.now();
+    let socket = WsActor {
+        lives_for: Duration::from_millis(user.expires_at.ms_since(now)),
+        roster: backend.roster.clone(),
+        limits: edge.sockets.limits(),
+        place,
+        too_slow: Arc::new(AtomicBool::new(false)),
+        messages: message_limiter(),
+        fragmented_bytes: 0,
+        last_heard: Instant::now(),
+        stopping: edge.stage() == Stage::Stopping,
+    };
+    upgrade(socket, &request, payload)
+}
+
+fn upgrade<A>(
+    actor: A,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError>
+where
+    A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
+{
+    WsResponseBuilder::new(actor, request, payload)
+        .frame_size(SOCKET_MESSAGE_BYTES_MAX)
+        .start()
+        .map_err(|error| ApiError::InvalidHandshake(error.to_string()))
+}
+
+fn message_limiter() -> DefaultDirectRateLimiter {
+    DefaultDirectRateLimiter::direct(
+        Quota::per_second(SOCKET_MESSAGES_PER_SECOND).allow_burst(SOCKET_MESSAGES_BURST),
+    )
+}
+
+/// One user's socket. It outlives neither its token nor a client that is gone or does not read.
+struct WsActor {
+    lives_for: Duration,
+    roster: Addr<RosterActor>,
+    limits: Sockets,
+    place: SocketPlace,
+    too_slow: Arc<AtomicBool>,
+    messages: DefaultDirectRateLimiter,
+    fragmented_bytes: usize,
+    last_heard: Instant,
+    stopping: bool,
+}
+
+impl WsActor {
+    fn close(ctx: &mut WebsocketContext<Self>, code: CloseCode) {
+        ctx.close(Some(CloseReason::from(code)));
+        ctx.stop();
+    }
+
+    fn beat(&mut self, ctx: &mut WebsocketContext<Self>) {
+        if self.too_slow.load(Ordering::Relaxed) {
+            Self::close(ctx, CloseCode::Again);
+        } else if self.last_heard.elapsed() >= Duration::from_millis(self.limits.silence_ms) {
+            ctx.stop();
+        } else {
+            ctx.ping(b"");
+        }
+    }
+
+    fn expire_later(&mut self, ctx: &mut WebsocketContext<Self>) {
+        let step = self.lives_for.min(LONGEST_TIMER);
+        self.lives_for -= step;
+        ctx.run_later(step, |actor, ctx| {
+            if actor.lives_for.is_zero() {
+                Self::close(ctx, CloseCode::Other(CLOSE_UNAUTHORIZED));
+            } else {
+                actor.expire_later(ctx);
+            }
+        });
+    }
+}
+
+impl Actor for WsActor {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.stopping {
+            return Self::close(ctx, CloseCode::Away);
+        }
+        ctx.set_mailbox_capacity(SOCKET_MAILBOX);
+        ctx.run_interval(Duration::from_millis(self.limits.ping_ms), Self::beat);
+        self.expire_later(ctx);
+        let connected = SocketConnected {
+            user: self.place.user.clone(),
+            socket: self.place.id,
+            recipient: ctx.address().recipient(),
+            too_slow: Arc::clone(&self.too_slow),
+        };
+        // Nothing else before that: the roster must not hear of the end before the beginning.
+        let sent = self.roster.send(connected).into_actor(self);
+        ctx.wait(sent.map(|sent, _, ctx| {
+            if sent.is_err() {
+                Self::close(ctx, CloseCode::Away);
+            }
+        }));
+    }
+
+    fn stopping(&mut self, _ctx: &mut Self::Context) -> Running {
+        let closed = SocketClosed {
+            user: self.place.user.clone(),
+            socket: self.place.id,
+        };
+        let sent = self.roster.send(closed);
+        // An event is not dropped for want of room, and this socket is not kept for it.
+        actix_rt::spawn(async move {
+            let _ = sent.await;
+        });
+        Running::Stop
+    }
+}
+
+impl Handler<Deliver> for WsActor {
+    type Result = ();
+
+    fn handle(&mut self, command: Deliver, ctx: &mut Self::Context) {
+        match command {
+            Deliver::Notice { to, notice } if to == self.place.user => match wire::frame(&notice) {
+                Ok(text) => ctx.text(text),
+                Err(fault) => error!("an event has no JSON text: {fault}"),
+            },
+            Deliver::Notice { .. } => breached(Breach {
+                guarantee: Guarantee::OwnOnly,
+                seen: "an event reached somebody else's socket and was not shown",
+            }),
+            Deliver::GoingAway => return Self::close(ctx, CloseCode::Away),
+        }
+        if self.too_slow.load(Ordering::Relaxed) {
+            Self::close(ctx, CloseCode::Again);
+        }
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for WsActor {
+    fn handle(&mut self, frame: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.last_heard = Instant::now();
+        let bytes = match &frame {
+            Ok(Message::Text(text)) => text.len(),
+            Ok(Message::Binary(bytes)) => bytes.len(),
+            Ok(Message::Continuation(item)) => self.add_fragment(item),
+            Ok(Message::Close(reason)) => {
+                ctx.close(reason.clone());
+                return ctx.stop();
+            }
+            Ok(Message::Ping(bytes)) => {
+                ctx.pong(bytes);
+                0
+            }
+            Ok(Message::Pong(_)) => return,
+            Ok(Message::Nop) => 0,
+            Err(ProtocolError::Overflow) => return Self::close(ctx, CloseCode::Size),
+            // The client is gone.
+            Err(ProtocolError::Io(_)) => return ctx.stop(),
+            Err(_) => return Self::close(ctx, CloseCode::Protocol),
+        };
+        if bytes > SOCKET_MESSAGE_BYTES_MAX {
+            Self::close(ctx, CloseCode::Size);
+        } else if self.messages.check().is_err() {
+            Self::close(ctx, CloseCode::Policy);
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl WsActor {
+    /// How long the fragmented message has become.
+    fn add_fragment(&mut self, item: &Item) -> usize {
+        let (first, bytes) = match item {
+            Item::FirstText(bytes) | Item::FirstBinary(bytes) => (true, bytes.len()),
+            Item::Continue(bytes) | Item::Last(bytes) => (false, bytes.len()),
+        };
+        self.fragmented_bytes = if first {
+            bytes
+        } else {
+            self.fragmented_bytes + bytes
+        };
+        self.fragmented_bytes
+    }
+}
+
+/// A socket whose token is bad: accepted and closed at once, so that a browser can see why.
+struct RefusedSocket;
+
+impl Actor for RefusedSocket {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.close(Some(CloseReason::from(CloseCode::Other(
+            CLOSE_UNAUTHORIZED,
+        ))));
+        ctx.stop();
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for RefusedSocket {
+    fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}

@@ -1,0 +1,92 @@
+//! The server is killed while many people write, again and again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::aftermath;
+use super::people::Person;
+use crate::harness::*;
+
+/// People who act at the same time.
+const PEOPLE: usize = 32;
+/// Every kind of write, each acknowledged at least this often before the kill.
+const KINDS: [&str; 6] = ["ask", "cancel", "confirm", "decline", "leave", "replace"];
+const EACH_AT_LEAST: usize = 5;
+
+#[actix_rt::test]
+async fn what_was_acknowledged_survives_a_kill_at_a_random_moment() {
+    let rounds: u64 = variable("KILL_ROUNDS").unwrap_or(3);
+    let seed: u64 = variable("KILL_SEED").unwrap_or_else(|| rand::rng().random());
+    println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
+    let options = Server::with("ASK_BURST", 100_000).with("ASKS_PER_SECOND", 100_000);
+    let server = options.start().await;
+
+    for round in 0..rounds {
+        let people: Vec<Person> = (0..PEOPLE)
+            .map(|index| {
+                let user = server.user(&format!("round {round} person {index}"));
+                Person::new(user, round, seed ^ (round * 1_000 + index as u64))
+            })
+            .collect();
+
+        kill_while_busy(&server, &people, seed ^ round).await;
+        server.restart().await;
+
+        aftermath::check(&server, &people).await;
+    }
+}
+
+fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
+}
+
+/// Everybody acts; once every kind of write was acknowledged, the kill comes at a random moment.
+async fn kill_while_busy(server: &Server, people: &[Person], seed: u64) {
+    let extra = StdRng::seed_from_u64(seed).random_range(0..500);
+    let acting = join_all(people.iter().map(Person::act));
+    let killing = async {
+        within(
+            Duration::from_secs(30),
+            "every kind of write is acknowledged",
+            async || {
+                let counts = acknowledged(people);
+                let enough = |kind| {
+                    counts
+                        .get(kind)
+                        .is_some_and(|count| *count >= EACH_AT_LEAST)
+                };
+                KINDS.into_iter().all(enough).then_some(())
+            },
+        )
+        .await;
+        tokio::time::sleep(Duration::from_millis(extra)).await;
+        server.kill();
+    };
+    futures_util::future::join(acting, killing).await;
+
+    let mut in_flight: BTreeMap<&str, usize> = BTreeMap::new();
+    for person in people {
+        if let Some(write) = person.in_flight.borrow().as_ref() {
+            *in_flight.entry(write.kind).or_default() += 1;
+        }
+    }
+    println!(
+        "acknowledged {:?}, in flight {in_flight:?}",
+        acknowledged(people)
+    );
+}
+
+fn acknowledged(people: &[Person]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for person in people {
+        person.count_into(&mut counts);
+    }
+    counts
+}

@@ -1,0 +1,79 @@
+//! How often one user may ask: contract §9.
+
+use crate::harness::*;
+
+#[actix_rt::test]
+async fn asks_and_confirmations_beyond_the_rate_are_429_and_change_nothing() {
+    let server = Server::with("ASK_BURST", 5)
+        .with("ASKS_PER_SECOND", 1)
+        .start()
+        .await;
+    let ada = server.user("ada");
+    let ticket = ada.open_ticket("Easy", "Array").await;
+    let no_match = uuid::Uuid::new_v4().to_string();
+    ada.ask("Extreme", "Array").await.expect(400);
+    ada.request(Method::POST, "/request")
+        .body("{")
+        .send()
+        .await
+        .expect(400);
+    ada.confirm("no uuid", true).await.expect(400);
+    ada.confirm(&no_match, true).await.expect(404);
+
+    let mut refused = 0;
+    for request in [ada.asking("Easy", "Array"), ada.answering(&no_match, true)] {
+        let reply = request.send().await;
+        if reply.status == 429 {
+            reply.expect(429);
+            refused += 1;
+        }
+    }
+
+    assert!(
+        refused >= 1,
+        "seven requests of five that are free, at one a second"
+    );
+    for _ in 0..30 {
+        assert_eq!(ada.state(&ticket).await, "pending", "reads are free");
+    }
+    server.user("bob").ask("Easy", "Array").await.expect(200);
+    ada.matched(&ticket).await;
+    eventually("the rate allows one more", async || {
+        let reply = ada.confirm(&no_match, true).await;
+        (reply.status != 429).then(|| reply.expect(404).clone())
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn whoever_asks_much_does_not_slow_down_anybody_else() {
+    let server = Server::with("ASK_BURST", 5)
+        .with("ASKS_PER_SECOND", 1)
+        .start()
+        .await;
+    let (ada, bob) = (server.user("ada"), server.user("bob"));
+
+    let replies = join_all((0..50).map(|_| ada.ask("Extreme", "Array"))).await;
+
+    let refused = replies.iter().filter(|reply| reply.status == 429).count();
+    assert!(refused >= 40, "{refused} of 50 refused");
+    bob.open_ticket("Easy", "Array").await;
+}
+
+#[actix_rt::test]
+async fn a_leave_and_a_cancel_are_not_held_up_by_the_rate_of_asks() {
+    let server = Server::with("ASK_BURST", 3)
+        .with("ASKS_PER_SECOND", 1)
+        .start()
+        .await;
+    let ada = server.user("ada");
+    let ticket = ada.open_ticket("Easy", "Array").await;
+    join_all((0..10).map(|_| ada.ask("Extreme", "Array"))).await;
+
+    ada.cancel(&ticket).await.expect(200);
+    let unknown = uuid::Uuid::new_v4().to_string();
+    assert_eq!(
+        *ada.leave(&unknown).await.expect(200),
+        json!({"status": "ok"})
+    );
+}

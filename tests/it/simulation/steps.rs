@@ -1,0 +1,323 @@
+//! What may happen next, drawn at random, and how it is done to the world.
+
+use std::fmt;
+
+use matchmaker::domain::{
+    Difficulty, Ending, MatchId, TicketId, TicketOutcome, Topic, UserId, Wish,
+};
+use proptest::bool;
+use proptest::prelude::{Just, any, prop_oneof};
+use proptest::sample::{Index, select};
+use proptest::strategy::Strategy;
+
+use super::referee::{MatchState, Status};
+use super::world::{Reply, World};
+use super::{USERS, users};
+
+/// What stays the same during one life of the server.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Matches at the same time.
+    pub permits: usize,
+    /// Whether rows are changed behind the server's back.
+    pub tampering: bool,
+}
+
+/// Time passes, then one thing happens.
+#[derive(Clone)]
+pub struct Step {
+    passes: Passes,
+    /// Whether timers that are due fire before the thing happens, or only after it.
+    timers_first: bool,
+    action: Action,
+}
+
+impl fmt::Debug for Step {
+    /// On one line, so that a failing life can be read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timers = if self.timers_first { "timers, " } else { "" };
+        let (passes, action) = (format!("{:?}", self.passes), format!("{:?}", self.action));
+        write!(f, "{passes}, {timers}{action}")
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Passes {
+    Ms(u64),
+    UntilNextTimer,
+    UntilJustBeforeNextTimer,
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    Nothing,
+    Ask {
+        user: usize,
+        topic: usize,
+    },
+    /// Withdraws the newest ticket, or an older one.
+    Withdraw {
+        user: usize,
+        which: Index,
+        newest: bool,
+    },
+    /// Confirms or declines one's newest match, or any match that there was.
+    Confirm {
+        user: usize,
+        any: Option<Index>,
+    },
+    Decline {
+        user: usize,
+        any: Option<Index>,
+    },
+    Leave {
+        user: usize,
+        which: Index,
+    },
+    HangUp {
+        which: Index,
+    },
+    Reply {
+        which: Index,
+        reply: Reply,
+    },
+    /// Everything under way now is answered, in the order in which it was asked for.
+    ReplyToAll,
+    Restart {
+        down_ms: u64,
+    },
+    CloseTicketBehindItsBack {
+        which: Index,
+    },
+    EndMatchBehindItsBack {
+        which: Index,
+    },
+}
+
+/// The same bucket may be spelt in several ways; the last is another one.
+const TOPICS: [&str; 5] = ["Array", "array", "Array", "Graph", "Hash Table"];
+
+pub fn setup() -> impl Strategy<Value = Setup> {
+    (select(&[1_usize, 2, 3, 9][..]), bool::weighted(0.2))
+        .prop_map(|(permits, tampering)| Setup { permits, tampering })
+}
+
+pub fn step(setup: &Setup) -> impl Strategy<Value = Step> + use<> {
+    let passes = prop_oneof![
+        60 => Just(Passes::Ms(0)),
+        10 => (1_u64..50).prop_map(Passes::Ms),
+        8 => (50_u64..2_500).prop_map(Passes::Ms),
+        3 => select(&[1_000_u64, 10_000, 60_000, 61_000, 120_000, 121_000, 400_000][..])
+            .prop_map(Passes::Ms),
+        1 => (0_u64..30_000_000).prop_map(Passes::Ms),
+        8 => Just(Passes::UntilNextTimer),
+        4 => Just(Passes::UntilJustBeforeNextTimer),
+    ];
+    (passes, bool::ANY, action(setup.tampering)).prop_map(|(passes, timers_first, action)| Step {
+        passes,
+        timers_first,
+        action,
+    })
+}
+
+fn action(tampering: bool) -> impl Strategy<Value = Action> {
+    let user = 0..USERS;
+    let index = any::<Index>;
+    let reply = prop_oneof![
+        12 => Just(Reply::Granted),
+        4 => Just(Reply::Away),
+        3 => Just(Reply::DoneUnsaid),
+    ];
+    let seldom = || proptest::option::weighted(0.1, index());
+    prop_oneof![
+        6 => Just(Action::Nothing),
+        26 => (user.clone(), 0..TOPICS.len()).prop_map(|(user, topic)| Action::Ask { user, topic }),
+        8 => (user.clone(), index(), bool::weighted(0.9))
+            .prop_map(|(user, which, newest)| Action::Withdraw { user, which, newest }),
+        16 => (user.clone(), seldom()).prop_map(|(user, any)| Action::Confirm { user, any }),
+        6 => (user.clone(), seldom()).prop_map(|(user, any)| Action::Decline { user, any }),
+        3 => (user, index()).prop_map(|(user, which)| Action::Leave { user, which }),
+        2 => index().prop_map(|which| Action::HangUp { which }),
+        40 => (index(), reply).prop_map(|(which, reply)| Action::Reply { which, reply }),
+        12 => Just(Action::ReplyToAll),
+        1 => (0_u64..20_000).prop_map(|down_ms| Action::Restart { down_ms }),
+        1 => select(&[70_000_u64, 125_000, 200_000][..])
+            .prop_map(|down_ms| Action::Restart { down_ms }),
+        3 => (index(), bool::ANY).prop_map(move |(which, ticket)| match (tampering, ticket) {
+            (true, true) => Action::CloseTicketBehindItsBack { which },
+            (true, false) => Action::EndMatchBehindItsBack { which },
+            (false, _) => Action::Nothing,
+        }),
+    ]
+}
+
+impl World {
+    pub fn take(&mut self, step: Step) {
+        let passes_ms = match (step.passes, self.next_wake()) {
+            (Passes::Ms(ms), _) => ms,
+            (Passes::UntilNextTimer, Some(at)) => at.ms_since(self.now),
+            (Passes::UntilJustBeforeNextTimer, Some(at)) => at.ms_since(self.now).saturating_sub(1),
+            (_, None) => 0,
+        };
+        self.now = self.now.plus_ms(passes_ms);
+        if step.timers_first {
+            self.on_time();
+        }
+        self.act(step.action);
+        self.on_time();
+        self.pair();
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Nothing => {}
+            Action::Ask { user, topic } => self.ask(user_at(user), wish(topic)),
+            Action::Withdraw {
+                user,
+                which,
+                newest,
+            } => {
+                let user = user_at(user);
+                let known = self.tickets_of(&user);
+                if let Some(last) = known.last() {
+                    let ticket = if newest { *last } else { *which.get(&known) };
+                    self.withdraw(user, ticket);
+                }
+            }
+            Action::Confirm { user, any } => {
+                let user = user_at(user);
+                if let Some(id) = self.match_of(&user, any) {
+                    self.confirm(user, id);
+                }
+            }
+            Action::Decline { user, any } => {
+                let user = user_at(user);
+                if let Some(id) = self.match_of(&user, any) {
+                    self.decline(user, id);
+                }
+            }
+            Action::Leave { user, which } => {
+                let open: Vec<_> = self.sessions.keys().copied().collect();
+                if !open.is_empty() {
+                    self.leave(user_at(user), *which.get(&open));
+                }
+            }
+            Action::HangUp { which } => {
+                let open: Vec<_> = self.calls.keys().copied().collect();
+                if !open.is_empty() {
+                    self.hang_up(*which.get(&open));
+                }
+            }
+            Action::Reply { which, reply } => {
+                if !self.errands.is_empty() {
+                    self.reply(which.index(self.errands.len()), reply);
+                }
+            }
+            Action::ReplyToAll => {
+                for _ in 0..self.errands.len() {
+                    self.reply(0, Reply::Granted);
+                }
+            }
+            Action::Restart { down_ms } => self.restart(down_ms),
+            Action::CloseTicketBehindItsBack { which } => self.close_behind_its_back(which),
+            Action::EndMatchBehindItsBack { which } => self.end_behind_its_back(which),
+        }
+    }
+
+    /// Those that are stored, and those that are on their way.
+    fn tickets_of(&self, user: &UserId) -> Vec<TicketId> {
+        let rows = self
+            .db
+            .tickets
+            .values()
+            .filter(|row| row.ticket.user == *user);
+        rows.map(|row| row.ticket.id).collect()
+    }
+
+    fn match_of(&self, user: &UserId, any: Option<Index>) -> Option<MatchId> {
+        // Nobody knows of a match before the server does.
+        let known =
+            |id: &MatchId| self.matches.contains_key(id) || self.db.open_match(*id).is_none();
+        let matches: Vec<MatchId> = self.db.matches.keys().copied().filter(known).collect();
+        if let Some(any) = any.filter(|_| !matches.is_empty()) {
+            return Some(*any.get(&matches));
+        }
+        matches
+            .into_iter()
+            .rev()
+            .find(|id| self.db.side(*id, user).is_some())
+    }
+
+    fn close_behind_its_back(&mut self, which: Index) {
+        let idle = |id: &TicketId| self.db.is_waiting(*id);
+        let waiting: Vec<TicketId> = self.db.tickets.keys().copied().filter(idle).collect();
+        if !waiting.is_empty() {
+            let ticket = *which.get(&waiting);
+            self.tamper(ticket);
+        }
+    }
+
+    fn end_behind_its_back(&mut self, which: Index) {
+        let is_open = |id: &MatchId| self.db.open_match(*id).is_some();
+        let open: Vec<MatchId> = self.db.matches.keys().copied().filter(is_open).collect();
+        if open.is_empty() {
+            return;
+        }
+        let row = self
+            .db
+            .matches
+            .get_mut(which.get(&open))
+            .expect("just listed");
+        row.state = MatchState::Ended(Ending::Expired);
+        for ticket in row.proposal.tickets {
+            self.tamper(ticket);
+        }
+    }
+
+    fn tamper(&mut self, ticket: TicketId) {
+        let row = self.db.tickets.get_mut(&ticket).expect("a known ticket");
+        row.status = Status::Closed(TicketOutcome::Withdrawn);
+        self.tampered.insert(ticket);
+    }
+
+    /// Everything outside works from here on, and nobody does anything any more: every call gets
+    /// its answer, and every ticket, match and session its end.
+    pub fn run_out(&mut self) {
+        for _ in 0..1_000 {
+            while !self.errands.is_empty() {
+                self.reply(0, Reply::Granted);
+                self.pair();
+            }
+            self.check();
+            let Some(at) = self.next_wake() else { break };
+            self.now = self.now.max(at);
+            self.on_time();
+            self.pair();
+        }
+        assert!(self.calls.is_empty(), "never answered: {:?}", self.calls);
+        assert!(
+            self.matches.is_empty() && self.sessions.is_empty(),
+            "never ended"
+        );
+        assert!(
+            self.roster.is_empty(),
+            "G1: claims that nobody will ever release"
+        );
+        assert!(
+            self.db.live().next().is_none(),
+            "rows that nobody will ever end"
+        );
+    }
+}
+
+fn user_at(index: usize) -> UserId {
+    users()
+        .nth(index)
+        .expect("the strategies stay within the users")
+}
+
+fn wish(index: usize) -> Wish {
+    let topic = Topic::parse(TOPICS[index]).expect("a valid topic");
+    let difficulty = Difficulty::Easy;
+    Wish { difficulty, topic }
+}
