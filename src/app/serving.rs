@@ -115,13 +115,17 @@ async fn recovered(
     let questions = BuiltInQuestions::load(Path::new("."))?;
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
-    let store = SqliteStore::open(path, SqliteOptions::default(), &as_clock, &io).await?;
-    let live = recover(&*store.records, &*store.writer, &clock).await?;
+    let (path, store_clock, store_io) = (path.clone(), as_clock.clone(), io.clone());
+    let opened = io.spawn_blocking(move || {
+        SqliteStore::open(&path, SqliteOptions::default(), &store_clock, &store_io)
+    });
+    let (writer, records) = opened.await.map_err(|_| AppError::Broken)??;
+    let live = recover(&*records, &*writer, &clock).await?;
     let sessions = Arc::new(InProcessSessions::new(as_clock.clone(), &live.sessions)?);
     let board = Arc::new(Board::default());
     let ports = Ports {
         clock: as_clock.clone(),
-        store: store.writer.clone(),
+        store: writer.clone(),
         shared: sessions.clone(),
         questions: Arc::new(questions),
     };
@@ -145,14 +149,14 @@ async fn recovered(
     let backend = Backend {
         roster,
         board,
-        records: store.records,
+        records,
         shared: sessions.clone(),
         clock: as_clock,
     };
     Ok(Recovered {
         backend,
         core,
-        writer: store.writer,
+        writer,
         sessions,
     })
 }

@@ -1,5 +1,6 @@
 //! The actor that knows who holds which ticket, and where buckets, matches, sessions and sockets are.
 
+mod handlers;
 mod restore;
 mod routing;
 
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, Addr, AsyncContext, Context, StreamHandler};
 use metrics::counter;
 use tokio::runtime::Handle;
 use uuid::{ContextV7, Uuid};
@@ -16,10 +17,7 @@ use self::routing::{BucketHandle, try_command};
 use super::board::Board;
 use super::inbox::{Facts, Inbox};
 use super::matchmaker::MatchmakerActor;
-use super::messages::{
-    AnswerProposal, AskAgain, BucketFact, CloseSockets, CountTickets, JoinBucket, LeaveSession,
-    OpenTicket, RosterFact, SocketClosed, SocketConnected, WithdrawTicket,
-};
+use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::sockets::Sockets;
@@ -377,113 +375,6 @@ impl StreamHandler<RosterFact> for RosterActor {
     }
 
     fn finished(&mut self, _ctx: &mut Self::Context) {}
-}
-
-impl Handler<OpenTicket> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, command: OpenTicket, ctx: &mut Self::Context) {
-        self.catch_up();
-        self.route_ask(command);
-        self.step(ctx);
-    }
-}
-
-impl Handler<WithdrawTicket> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
-        self.catch_up();
-        self.route_withdraw(command);
-        self.step(ctx);
-    }
-}
-
-impl Handler<AnswerProposal> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
-        self.catch_up();
-        match self.matches.get(&command.match_id) {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
-            }
-        }
-        self.step(ctx);
-    }
-}
-
-impl Handler<LeaveSession> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
-        self.catch_up();
-        let handle = self
-            .sessions
-            .get(&command.session)
-            .and_then(|id| self.matches.get(id));
-        match handle {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
-            }
-        }
-        self.step(ctx);
-    }
-}
-
-impl Handler<SocketConnected> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, event: SocketConnected, ctx: &mut Self::Context) {
-        self.catch_up();
-        let waiting = match self.roster.claim(&event.user).map(|claim| claim.holder) {
-            Some(Holder::Match(id)) => self
-                .matches
-                .get(&id)
-                .and_then(|of| of.found_by(&event.user)),
-            Some(Holder::Opening | Holder::Bucket) | None => None,
-        };
-        let (user, socket) = (event.user, event.socket);
-        self.sockets
-            .add(user.clone(), socket, event.recipient, event.too_slow);
-        if let Some(found) = waiting {
-            self.sockets.tell_one(&user, socket, found);
-        }
-        self.step(ctx);
-    }
-}
-
-impl Handler<SocketClosed> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, event: SocketClosed, ctx: &mut Self::Context) {
-        self.sockets.remove(&event.user, event.socket);
-        self.step(ctx);
-    }
-}
-
-impl Handler<CloseSockets> for RosterActor {
-    type Result = ();
-
-    fn handle(&mut self, _: CloseSockets, _ctx: &mut Self::Context) {
-        self.catch_up();
-        self.sockets.close_all();
-    }
-}
-
-impl Handler<CountTickets> for RosterActor {
-    type Result = usize;
-
-    fn handle(&mut self, _: CountTickets, _ctx: &mut Self::Context) -> usize {
-        self.catch_up();
-        self.roster.len()
-    }
 }
 
 impl MatchHandle {

@@ -8,7 +8,7 @@ use diesel::sql_types::Bool;
 
 use super::rows::{IN_SESSION, MATCHED, MatchRow, SessionRow, TicketRow};
 use crate::adapters::schema::Id;
-use crate::domain::{MatchId, Place, Ticket, TicketId, Timestamp, UserId};
+use crate::domain::{Breach, Guarantee, MatchId, Place, Ticket, TicketId, Timestamp, UserId};
 use crate::ports::{LiveState, OpenMatch, OpenSession};
 
 /// Ticket waits or is matched. Written out, so that the planner sees that a partial index covers it.
@@ -81,7 +81,9 @@ impl Assembly {
                     self.matched.insert(ticket.place(), (ticket, match_id));
                 }
                 Ok(ticket) => waiting.push(ticket),
-                Err(_) => self.leave_out("a live ticket cannot be read", row.id),
+                Err(_) => {
+                    self.leave_out(Guarantee::Durable, "a live ticket cannot be read", row.id)
+                }
             }
         }
         waiting
@@ -90,20 +92,40 @@ impl Assembly {
     fn add_match(&mut self, row: &MatchRow) {
         let both = row.tickets();
         if row.first_user == row.second_user {
-            return self.leave_out("an open match has one user on both sides", row.id);
+            return self.leave_out(
+                Guarantee::SymmetricPairs,
+                "an open match has one user on both sides",
+                row.id,
+            );
         }
         if both.iter().any(|ticket| self.taken.contains(ticket)) {
-            return self.leave_out("a ticket is in two open matches", row.id);
+            return self.leave_out(
+                Guarantee::SymmetricPairs,
+                "a ticket is in two open matches",
+                row.id,
+            );
         }
         let [Some(first), Some(second)] = both.map(|ticket| self.member(ticket, row)) else {
-            return self.leave_out("an open match names a ticket that is not in it", row.id);
+            return self.leave_out(
+                Guarantee::SymmetricPairs,
+                "an open match names a ticket that is not in it",
+                row.id,
+            );
         };
         let users = [&first.user, &second.user].map(UserId::clone);
         if !row.is_of(both, &users) {
-            return self.leave_out("an open match names a user who is not in it", row.id);
+            return self.leave_out(
+                Guarantee::SymmetricPairs,
+                "an open match names a user who is not in it",
+                row.id,
+            );
         }
         if users.iter().any(|user| self.claimed.contains(user)) {
-            return self.leave_out("a user has two live tickets", row.id);
+            return self.leave_out(
+                Guarantee::OneLiveClaim,
+                "a user has two live tickets",
+                row.id,
+            );
         }
         for ticket in [&first, &second] {
             self.matched.remove(&ticket.place());
@@ -129,6 +151,7 @@ impl Assembly {
     fn leave_out_lone_tickets(&mut self) {
         for (place, _) in std::mem::take(&mut self.matched) {
             self.leave_out(
+                Guarantee::OneOutcome,
                 "a ticket is in a match that is not open",
                 place.ticket.into(),
             );
@@ -141,22 +164,30 @@ impl Assembly {
             if self.claimed.insert(ticket.user.clone()) {
                 self.live.tickets.push(ticket);
             } else {
-                self.leave_out("a user has two live tickets", ticket.id.into());
+                self.leave_out(
+                    Guarantee::OneLiveClaim,
+                    "a user has two live tickets",
+                    ticket.id.into(),
+                );
             }
         }
     }
 
     fn add_session(&mut self, row: &SessionRow, its_match: &MatchRow) {
         let Ok(record) = row.record() else {
-            return self.leave_out("an open session cannot be read", row.id);
+            return self.leave_out(Guarantee::Durable, "an open session cannot be read", row.id);
         };
         let tickets = its_match.tickets();
         let named = its_match.state == IN_SESSION && its_match.session_id == row.id;
         if !named || !its_match.is_of(tickets, &record.users) {
-            return self.leave_out("a session and its match do not name each other", row.id);
+            return self.leave_out(
+                Guarantee::OneSession,
+                "a session and its match do not name each other",
+                row.id,
+            );
         }
         if !self.in_session.insert(record.match_id) {
-            return self.leave_out("a match has two sessions", row.id);
+            return self.leave_out(Guarantee::OneSession, "a match has two sessions", row.id);
         }
         self.live.sessions.push(OpenSession { record, tickets });
     }
@@ -165,8 +196,8 @@ impl Assembly {
         self.live.newest = self.live.newest.max(Some(Timestamp::from_ms(at_ms)));
     }
 
-    fn leave_out(&mut self, sentence: &'static str, id: Id) {
-        tracing::error!(id = %id.0, "left out at the start: {sentence}");
-        self.live.contradictions.push(sentence);
+    fn leave_out(&mut self, guarantee: Guarantee, seen: &'static str, id: Id) {
+        tracing::error!(id = %id.0, "left out at the start: {seen}");
+        self.live.contradictions.push(Breach { guarantee, seen });
     }
 }

@@ -4,7 +4,6 @@
 //! group of writes becomes one transaction.
 
 mod live;
-mod metric_names;
 mod records;
 mod rows;
 mod sqlite;

@@ -1,7 +1,5 @@
 //! Cold reads: one text for both backends.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::pooled_connection::deadpool::{Pool, PoolError};

@@ -8,15 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::metrics::{counter, gauge, histogram};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::Instant;
 
-use super::metric_names::{GROUP_SIZE, QUEUE_DEPTH, REFUSED_TOTAL, WRITE_SECONDS};
 use crate::domain::limits::{RETRY_FIRST_MS, RETRY_MAX_MS};
 use crate::domain::{Timestamp, Write, WriteOutcome};
+use crate::observability::{
+    STORE_GROUP_SIZE, STORE_QUEUE_DEPTH, STORE_UNAVAILABLE, STORE_WRITE_SECONDS,
+};
 use crate::ports::{Clock, Store, WriteDone};
 
 /// How often a group is tried that another transaction is in the way of.
@@ -167,7 +170,7 @@ impl Asker {
     }
 
     fn refuse(self, reason: &'static str) {
-        counter!(REFUSED_TOTAL, "reason" => reason).increment(1);
+        counter!(STORE_UNAVAILABLE, "reason" => reason).increment(1);
         self.answer(WriteOutcome::Unavailable);
     }
 
@@ -229,7 +232,7 @@ struct Group {
 impl<S: GroupStore> Worker<S> {
     async fn work(mut self) {
         while let Some(entries) = self.take().await {
-            histogram!(GROUP_SIZE).record(entries.len() as f64);
+            histogram!(STORE_GROUP_SIZE).record(entries.len() as f64);
             self.write(Group::new(entries)).await;
         }
     }
@@ -243,7 +246,7 @@ impl<S: GroupStore> Worker<S> {
             tokio::select! {
                 biased;
                 count = entries.recv_many(&mut taken, self.shared.0.group_max) => {
-                    gauge!(QUEUE_DEPTH).set(entries.len() as f64);
+                    gauge!(STORE_QUEUE_DEPTH).set(entries.len() as f64);
                     return (count > 0).then_some(taken);
                 }
                 _ = self.close.wait_for(|close| *close), if !closed => entries.close(),
@@ -419,7 +422,7 @@ impl Group {
     }
 
     fn answer(self, outcomes: Vec<WriteOutcome>) {
-        let seconds = histogram!(WRITE_SECONDS);
+        let seconds = histogram!(STORE_WRITE_SECONDS);
         for (asker, outcome) in self.askers.into_iter().zip(outcomes) {
             seconds.record(asker.submitted.elapsed());
             asker.answer(outcome);

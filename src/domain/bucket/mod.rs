@@ -18,11 +18,9 @@ use crate::domain::queue::Queue;
 use crate::domain::retry::Backoff;
 use crate::domain::tickets::{Ticket, TicketOutcome};
 use crate::domain::values::{BucketKey, MatchId, TicketId, Timestamp};
-use crate::domain::writes::{Proposal, Write, WriteOutcome};
+use crate::domain::writes::{Proposal, Write};
 
 pub use effects::{BucketEffect, MatchIds};
-
-use outcomes::Answered;
 
 /// The waiting queue of one bucket. Effects are to be carried out in order.
 #[derive(Debug, Clone)]
@@ -66,6 +64,7 @@ enum Why {
 enum Parked {
     Ask { again: Box<Ticket>, call: CallId },
     Withdraw { call: CallId, until: Timestamp },
+    Abandon,
 }
 
 impl Bucket {
@@ -155,11 +154,15 @@ impl Bucket {
         effects
     }
 
-    /// Withdraws a ticket of whose opening its user could not be told.
+    /// Withdraws a ticket of whose opening its user could not be told, as soon as no other write
+    /// about it is under way.
     pub fn abandon(&mut self, ticket: TicketId, now: Timestamp) -> Vec<BucketEffect> {
         let mut effects = Vec::new();
         if let Some(ticket) = self.queue.remove(ticket) {
             self.close(ticket, TicketOutcome::Withdrawn, None, now, &mut effects);
+        } else if let Some(held) = self.held.get_mut(&ticket) {
+            // Before all others: they wait for that end.
+            held.parked.insert(0, Parked::Abandon);
         }
         effects
     }
@@ -210,7 +213,7 @@ impl Bucket {
         {
             self.impatient.pop_first();
             if let Some(held) = self.held.get_mut(&ticket) {
-                held.parked.retain(|parked| parked.call() != call);
+                held.parked.retain(|parked| parked.call() != Some(call));
             }
             effects.push(BucketEffect::AnswerWithdraw(call, WithdrawAnswer::Busy));
         }
@@ -225,63 +228,6 @@ impl Bucket {
         }
         while let Some(due) = self.queue.pop_due(now) {
             self.close(due, TicketOutcome::Expired, None, now, &mut effects);
-        }
-        effects
-    }
-
-    /// The store answered a write about one ticket.
-    pub fn on_ticket_written(
-        &mut self,
-        ticket: TicketId,
-        outcome: WriteOutcome,
-        now: Timestamp,
-    ) -> Vec<BucketEffect> {
-        let mut effects = Vec::new();
-        let Some(Held {
-            ticket,
-            why,
-            parked,
-        }) = self.held.remove(&ticket)
-        else {
-            return effects;
-        };
-        if outcome != WriteOutcome::Unavailable {
-            self.backoff.reset();
-        }
-        let done = Answered {
-            ticket,
-            parked,
-            outcome,
-            now,
-        };
-        match why {
-            Why::Opening(call) => self.opened(call, done, &mut effects),
-            Why::Closing { outcome, caller } => self.closed(outcome, caller, done, &mut effects),
-            Why::Counting(call) => self.counted(call, done, &mut effects),
-            Why::Replacing { new, caller } => self.replaced(*new, caller, done, &mut effects),
-            // A proposal is answered through `on_proposal_written`.
-            Why::Proposed(_) => self.hold(done.ticket, why, done.parked),
-        }
-        effects
-    }
-
-    /// The store answered a proposal.
-    pub fn on_proposal_written(
-        &mut self,
-        id: MatchId,
-        outcome: &WriteOutcome,
-        now: Timestamp,
-    ) -> Vec<BucketEffect> {
-        let mut effects = Vec::new();
-        let Some(proposal) = self.proposals.remove(&id) else {
-            return effects;
-        };
-        let [older, younger] = proposal.tickets.map(|ticket| self.held.remove(&ticket));
-        if let (Some(older), Some(younger)) = (older, younger) {
-            if *outcome != WriteOutcome::Unavailable {
-                self.backoff.reset();
-            }
-            self.proposed(&proposal, [older, younger], outcome, now, &mut effects);
         }
         effects
     }
@@ -396,9 +342,10 @@ impl Bucket {
 }
 
 impl Parked {
-    fn call(&self) -> CallId {
+    fn call(&self) -> Option<CallId> {
         match self {
-            Self::Ask { call, .. } | Self::Withdraw { call, .. } => *call,
+            Self::Ask { call, .. } | Self::Withdraw { call, .. } => Some(*call),
+            Self::Abandon => None,
         }
     }
 }

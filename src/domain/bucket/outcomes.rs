@@ -3,21 +3,78 @@
 use crate::domain::matches::Match;
 use crate::domain::notices::{AskAnswer, Breach, CallId, Guarantee, WithdrawAnswer};
 use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::Timestamp;
+use crate::domain::values::{MatchId, TicketId, Timestamp};
 use crate::domain::writes::{Proposal, Refusal, WriteOutcome};
 
 use super::{Bucket, BucketEffect, Held, Parked, Why};
 
 /// The store's answer about one held ticket, with all that waits for it.
-pub(super) struct Answered {
-    pub(super) ticket: Ticket,
-    pub(super) parked: Vec<Parked>,
-    pub(super) outcome: WriteOutcome,
-    pub(super) now: Timestamp,
+struct Answered {
+    ticket: Ticket,
+    parked: Vec<Parked>,
+    outcome: WriteOutcome,
+    now: Timestamp,
 }
 
 impl Bucket {
-    pub(super) fn opened(&mut self, call: CallId, done: Answered, effects: &mut Vec<BucketEffect>) {
+    /// The store answered a write about one ticket.
+    pub fn on_ticket_written(
+        &mut self,
+        ticket: TicketId,
+        outcome: WriteOutcome,
+        now: Timestamp,
+    ) -> Vec<BucketEffect> {
+        let mut effects = Vec::new();
+        let Some(Held {
+            ticket,
+            why,
+            parked,
+        }) = self.held.remove(&ticket)
+        else {
+            return effects;
+        };
+        if outcome != WriteOutcome::Unavailable {
+            self.backoff.reset();
+        }
+        let done = Answered {
+            ticket,
+            parked,
+            outcome,
+            now,
+        };
+        match why {
+            Why::Opening(call) => self.opened(call, done, &mut effects),
+            Why::Closing { outcome, caller } => self.closed(outcome, caller, done, &mut effects),
+            Why::Counting(call) => self.counted(call, done, &mut effects),
+            Why::Replacing { new, caller } => self.replaced(*new, caller, done, &mut effects),
+            // A proposal is answered through `on_proposal_written`.
+            Why::Proposed(_) => self.hold(done.ticket, why, done.parked),
+        }
+        effects
+    }
+
+    /// The store answered a proposal.
+    pub fn on_proposal_written(
+        &mut self,
+        id: MatchId,
+        outcome: &WriteOutcome,
+        now: Timestamp,
+    ) -> Vec<BucketEffect> {
+        let mut effects = Vec::new();
+        let Some(proposal) = self.proposals.remove(&id) else {
+            return effects;
+        };
+        let [older, younger] = proposal.tickets.map(|ticket| self.held.remove(&ticket));
+        if let (Some(older), Some(younger)) = (older, younger) {
+            if *outcome != WriteOutcome::Unavailable {
+                self.backoff.reset();
+            }
+            self.proposed(&proposal, [older, younger], outcome, now, &mut effects);
+        }
+        effects
+    }
+
+    fn opened(&mut self, call: CallId, done: Answered, effects: &mut Vec<BucketEffect>) {
         let answer = match done.outcome {
             WriteOutcome::Stored => {
                 effects.push(BucketEffect::Opened(done.ticket.clone()));
@@ -35,7 +92,7 @@ impl Bucket {
         self.dismiss(&done.ticket, done.parked, effects);
     }
 
-    pub(super) fn closed(
+    fn closed(
         &mut self,
         end: TicketOutcome,
         caller: Option<CallId>,
@@ -72,12 +129,7 @@ impl Bucket {
         }
     }
 
-    pub(super) fn counted(
-        &mut self,
-        call: CallId,
-        mut done: Answered,
-        effects: &mut Vec<BucketEffect>,
-    ) {
+    fn counted(&mut self, call: CallId, mut done: Answered, effects: &mut Vec<BucketEffect>) {
         match done.outcome {
             WriteOutcome::Stored => {
                 done.ticket.asks += 1;
@@ -95,7 +147,7 @@ impl Bucket {
         self.back(done.ticket, done.parked, done.now, effects);
     }
 
-    pub(super) fn replaced(
+    fn replaced(
         &mut self,
         new: Ticket,
         call: CallId,
@@ -123,7 +175,7 @@ impl Bucket {
         }
     }
 
-    pub(super) fn proposed(
+    fn proposed(
         &mut self,
         proposal: &Proposal,
         both: [Held; 2],
@@ -181,6 +233,7 @@ impl Bucket {
                         self.decide_withdraw(id, call, until, now, effects);
                     }
                 }
+                Parked::Abandon => effects.extend(self.abandon(id, now)),
             }
         }
     }
@@ -196,6 +249,7 @@ impl Bucket {
                         effects.push(BucketEffect::AnswerWithdraw(call, answer));
                     }
                 }
+                Parked::Abandon => {}
             }
         }
     }

@@ -103,6 +103,15 @@ impl World {
         tickets.into_iter().collect()
     }
 
+    /// Tickets about which an answer is on its way that no longer changes.
+    pub(super) fn settled(&self) -> BTreeSet<TicketId> {
+        let writes = self.errands.iter().filter_map(|errand| match errand {
+            Errand::Write(_, write, Some(_)) => Some(self.touched(write)),
+            _ => None,
+        });
+        writes.flatten().collect()
+    }
+
     fn all_touched(&self) -> BTreeSet<TicketId> {
         let writes = self.errands.iter().filter_map(|errand| match errand {
             Errand::Write(_, write, _) => Some(self.touched(write)),

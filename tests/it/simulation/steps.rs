@@ -224,13 +224,13 @@ impl World {
         }
     }
 
-    /// Those that are stored, and those that are on their way.
+    /// Those that are stored, without what the server itself does not know yet.
     fn tickets_of(&self, user: &UserId) -> Vec<TicketId> {
-        let rows = self
-            .db
-            .tickets
-            .values()
-            .filter(|row| row.ticket.user == *user);
+        let claim = self.roster.claim(user).map(|claim| claim.place.ticket);
+        let rows = self.db.tickets.values().filter(|row| {
+            let over = matches!(row.status, Status::Closed(_));
+            row.ticket.user == *user && (over || claim == Some(row.ticket.id))
+        });
         rows.map(|row| row.ticket.id).collect()
     }
 
@@ -249,8 +249,9 @@ impl World {
     }
 
     fn close_behind_its_back(&mut self, which: Index) {
-        let idle = |id: &TicketId| self.db.is_waiting(*id);
-        let waiting: Vec<TicketId> = self.db.tickets.keys().copied().filter(idle).collect();
+        let settled = self.settled();
+        let open = |id: &TicketId| self.db.is_waiting(*id) && !settled.contains(id);
+        let waiting: Vec<TicketId> = self.db.tickets.keys().copied().filter(open).collect();
         if !waiting.is_empty() {
             let ticket = *which.get(&waiting);
             self.tamper(ticket);
@@ -258,7 +259,11 @@ impl World {
     }
 
     fn end_behind_its_back(&mut self, which: Index) {
-        let is_open = |id: &MatchId| self.db.open_match(*id).is_some();
+        let settled = self.settled();
+        let is_open = |id: &MatchId| {
+            let row = self.db.open_match(*id);
+            row.is_some_and(|row| !settled.contains(&row.proposal.tickets[0]))
+        };
         let open: Vec<MatchId> = self.db.matches.keys().copied().filter(is_open).collect();
         if open.is_empty() {
             return;

@@ -266,20 +266,19 @@ impl World {
             let effects = known.command(command, now);
             return self.run_match(id, effects);
         }
-        let user = self.calls[&call].user.clone();
-        let side = self.db.side(id, &user);
-        let session = self
-            .sessions
-            .values()
-            .find(|session| session.record().match_id == id);
-        let answer = match (self.db.matches.get(&id).map(|row| row.state), command) {
-            (Some(MatchState::InSession), MatchCommand::Confirm(..)) if session.is_some() => {
-                let record = session.map(|session| session.record().clone());
-                ProposalAnswer::Session(Box::new(record.expect("just looked")))
-            }
-            (Some(MatchState::Ended(Ending::Declined(by))), MatchCommand::Decline(..))
-                if Some(by) == side =>
-            {
+        let open = self.sessions.values().map(Session::record);
+        if let Some(record) = open.into_iter().find(|record| record.match_id == id) {
+            let answer = command.after_opening(record);
+            return self.run_match(id, vec![answer]);
+        }
+        let user = &self.calls[&call].user;
+        let declined = self
+            .db
+            .side(id, user)
+            .map(|side| MatchState::Ended(Ending::Declined(side)));
+        let state = self.db.matches.get(&id).map(|row| row.state);
+        let answer = match command {
+            MatchCommand::Decline(..) if state.is_some() && state == declined => {
                 ProposalAnswer::Declined
             }
             _ => ProposalAnswer::NotFound,

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::writer::{GroupError, GroupStore};
 use crate::domain::{Write, WriteOutcome};
 
+pub(super) use open::READER_SETTINGS;
 pub use open::{MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
 
 /// The one connection that writes.

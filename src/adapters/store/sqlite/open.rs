@@ -115,9 +115,9 @@ pub enum StoreOpenError {
 pub struct SqliteStore;
 
 impl SqliteStore {
-    /// Opens `path` and brings its tables up to date; blocks until that is done.
-    ///
-    /// Folder and file are created where missing. Writes and reads run on `handle`.
+    /// Opens `path`, creates folder and file where missing, and brings the tables up to date;
+    /// blocks until that is done. Writes and reads run on `handle`, whose runtime must have
+    /// several threads.
     ///
     /// # Errors
     ///
@@ -128,38 +128,45 @@ impl SqliteStore {
         clock: &Arc<dyn Clock>,
         handle: &Handle,
     ) -> Result<(Arc<Writer>, Arc<StoredRecords>), StoreOpenError> {
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(folder).map_err(|error| StoreOpenError::NoFolder {
-                folder: folder.to_owned(),
-                reason: error.to_string(),
-            })?;
-        }
-        let name: Arc<str> = path
+        let not_writable = |reason: String| StoreOpenError::NotWritable {
+            path: path.into(),
+            reason,
+        };
+        let name = path
             .to_str()
-            .ok_or_else(|| StoreOpenError::NotWritable {
-                path: path.to_owned(),
-                reason: "its name is not UTF-8".to_owned(),
-            })?
-            .into();
-        let mut connection = connect(&name)?;
-        connection
-            .run_pending_migrations(MIGRATIONS)
-            .map_err(|error| StoreOpenError::Migration {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
+            .ok_or_else(|| not_writable("its name is not UTF-8".into()))?;
+        let connection = Some(prepare(name)?);
+        let pools = Pools::sqlite(name, options.readers_max).map_err(not_writable)?;
         let groups = SqliteGroups {
-            path: Arc::clone(&name),
-            connection: Some(connection),
+            path: name.into(),
+            connection,
             handle: handle.clone(),
         };
         let writer = Writer::start(vec![groups], options.writer, clock, handle);
-        let records = StoredRecords::new(Pools::sqlite(&name, options.readers_max), handle.clone());
+        let records = StoredRecords::new(pools, handle.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
+}
+
+/// Makes the folder, opens the file and brings its tables up to date.
+fn prepare(path: &str) -> Result<SqliteConnection, StoreOpenError> {
+    if let Some(folder) = Path::new(path)
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|error| StoreOpenError::NoFolder {
+            folder: folder.to_owned(),
+            reason: error.to_string(),
+        })?;
+    }
+    let mut connection = connect(path)?;
+    connection
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(|error| StoreOpenError::Migration {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+    Ok(connection)
 }
 
 /// A connection that writes.

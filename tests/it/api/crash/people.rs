@@ -10,7 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::harness::*;
 
 /// Buckets in use, few enough that everybody finds somebody.
-const BUCKETS: usize = 4;
+const BUCKETS: usize = 12;
 
 /// What the server acknowledged with 2xx, and what must therefore hold after a restart.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Person {
         let status = self.read(self.user.request(Method::GET, &path)).await?;
         let match_id = status.json["match_id"].as_str().map(str::to_owned);
         match (text(status.expect(200), "status"), match_id) {
-            ("pending", _) if self.dice(25) => self.cancel(ticket).await,
+            ("pending", _) if self.dice(40) => self.cancel(ticket).await,
             ("pending", _) => Ok(()),
             ("matched", Some(match_id)) => self.in_match(ticket, match_id).await,
             (over, _) => panic!("{} did nothing, and the ticket is {over}", self.user.id),

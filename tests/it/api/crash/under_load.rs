@@ -1,7 +1,7 @@
 //! The server is killed while many people write, again and again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -52,20 +52,7 @@ async fn kill_while_busy(server: &Server, people: &[Person], seed: u64) {
     let extra = StdRng::seed_from_u64(seed).random_range(0..500);
     let acting = join_all(people.iter().map(Person::act));
     let killing = async {
-        within(
-            Duration::from_secs(30),
-            "every kind of write is acknowledged",
-            async || {
-                let counts = acknowledged(people);
-                let enough = |kind| {
-                    counts
-                        .get(kind)
-                        .is_some_and(|count| *count >= EACH_AT_LEAST)
-                };
-                KINDS.into_iter().all(enough).then_some(())
-            },
-        )
-        .await;
+        every_kind_was_acknowledged(people).await;
         tokio::time::sleep(Duration::from_millis(extra)).await;
         server.kill();
     };
@@ -81,6 +68,22 @@ async fn kill_while_busy(server: &Server, people: &[Person], seed: u64) {
         "acknowledged {:?}, in flight {in_flight:?}",
         acknowledged(people)
     );
+}
+
+async fn every_kind_was_acknowledged(people: &[Person]) {
+    let begun = Instant::now();
+    loop {
+        let counts = acknowledged(people);
+        let count = |kind| counts.get(kind).copied().unwrap_or(0);
+        if KINDS.into_iter().all(|kind| count(kind) >= EACH_AT_LEAST) {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "too few acknowledged: {counts:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn acknowledged(people: &[Person]) -> BTreeMap<&'static str, usize> {

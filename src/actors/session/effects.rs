@@ -1,24 +1,16 @@
-//! The actor of one match, and of the session that it becomes.
+//! Carrying out what the domain wants done.
 
 use std::future::Future;
 
-use actix::{Actor, ActorContext, Context, Handler, StreamHandler};
 use metrics::counter;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
-use super::board::MatchView;
-use super::calls::Calls;
-use super::inbox::{Facts, Inbox};
-use super::messages::{
-    AnswerProposal, AskAgain, LeaveSession, OpenTicket, RosterFact, WithdrawTicket,
-};
-use super::timer::Timer;
-use super::{Core, SESSION_MAILBOX};
-use crate::domain::matches::{Match, MatchCommand, MatchEffect};
+use super::{Caller, SessionActor, SessionFact, Stage};
+use crate::actors::board::MatchView;
+use crate::actors::messages::RosterFact;
+use crate::domain::matches::MatchEffect;
 use crate::domain::{
-    AskAnswer, CallId, Ending, LeaveAnswer, MatchId, Question, Session, SessionEffect, Side,
-    TicketId, Timestamp, Write, WriteOutcome,
+    AskAnswer, CallId, Ending, Session, SessionEffect, Timestamp, Write, WriteOutcome,
 };
 use crate::observability::{
     CONFIRMATIONS, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED, TICKETS_OPENED,
@@ -26,169 +18,8 @@ use crate::observability::{
 };
 use crate::ports::Away;
 
-/// Owns one [`Match`], then its [`Session`].
-pub struct SessionActor {
-    core: Core,
-    match_id: MatchId,
-    stage: Stage,
-    inbox: Inbox<SessionFact>,
-    facts: Facts<SessionFact>,
-    calls: Calls<Caller>,
-    /// Held while the match is unconfirmed.
-    permit: Option<OwnedSemaphorePermit>,
-    /// The last to confirm: the question is looked for in that user's spelling.
-    last_to_confirm: Side,
-    /// What is counted when the write under way is stored.
-    counted: Option<(&'static str, &'static str)>,
-    timer: Timer,
-}
-
-enum Stage {
-    Match(Box<Match>),
-    Session(Box<Session>),
-    Over,
-}
-
-/// What a match or session is told of what has happened.
-#[derive(Debug)]
-pub enum SessionFact {
-    /// The store answered the write under way.
-    Written(WriteOutcome),
-    /// A question was found, or could not be.
-    QuestionFound(Option<Question>),
-    /// The shared session holds this question, or could not be written.
-    Shared(Option<Question>),
-    /// The shared session says who has left, or could not be written.
-    LeftShared,
-}
-
-/// Somebody who waits for an answer of this match or session.
-enum Caller {
-    Answer(AnswerProposal),
-    Ask {
-        ask: OpenTicket,
-        /// The ticket that this ask would open; to be withdrawn if nobody hears of it.
-        opens: TicketId,
-    },
-    Withdraw(WithdrawTicket),
-    Leave(LeaveSession),
-}
-
 impl SessionActor {
-    /// The actor of a stored match, whose place among the unconfirmed ones is `permit`.
-    pub(super) fn of_match(core: Core, of: Match, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self::new(core, of.ids().id, Stage::Match(Box::new(of)), permit)
-    }
-
-    /// The actor of a stored session.
-    pub(super) fn of_session(core: Core, of: Session) -> Self {
-        Self::new(
-            core,
-            of.record().match_id,
-            Stage::Session(Box::new(of)),
-            None,
-        )
-    }
-
-    fn new(
-        core: Core,
-        match_id: MatchId,
-        stage: Stage,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
-        let (inbox, facts) = Inbox::new();
-        Self {
-            core,
-            match_id,
-            stage,
-            inbox,
-            facts,
-            calls: Calls::default(),
-            permit,
-            last_to_confirm: Side::First,
-            counted: None,
-            timer: Timer::default(),
-        }
-    }
-
-    /// Takes all facts that have come: a command must not overtake them.
-    fn catch_up(&mut self) {
-        while let Some(fact) = self.facts.take() {
-            self.take_in(fact);
-        }
-    }
-
-    fn take_in(&mut self, fact: SessionFact) {
-        let now = self.core.now();
-        if let SessionFact::Written(outcome) = &fact {
-            self.count(outcome);
-        }
-        match &mut self.stage {
-            Stage::Match(of) => {
-                let effects = match fact {
-                    SessionFact::Written(outcome) => of.on_written(&outcome, now),
-                    SessionFact::QuestionFound(question) => of.on_question(question, now),
-                    SessionFact::Shared(question) => of.on_shared(question, now),
-                    SessionFact::LeftShared => Vec::new(),
-                };
-                self.run(effects, None);
-            }
-            Stage::Session(of) => {
-                let effects = match fact {
-                    SessionFact::Written(outcome) => of.on_written(&outcome, now),
-                    SessionFact::LeftShared => of.on_shared(now),
-                    SessionFact::QuestionFound(_) | SessionFact::Shared(_) => Vec::new(),
-                };
-                self.run_session(effects, None);
-            }
-            Stage::Over => {}
-        }
-    }
-
-    fn settle(&mut self, ctx: &mut Context<Self>) {
-        let now = self.core.now();
-        match &mut self.stage {
-            Stage::Match(of) => {
-                let effects = of.on_time(now);
-                self.run(effects, None);
-            }
-            Stage::Session(of) => {
-                let effects = of.on_time(now);
-                self.run_session(effects, None);
-            }
-            Stage::Over => {}
-        }
-        let next = match &self.stage {
-            Stage::Match(of) => of.next_wake(),
-            Stage::Session(of) => of.next_wake(),
-            Stage::Over => {
-                ctx.stop();
-                None
-            }
-        };
-        self.timer.arm(next, now, ctx, |actor, ctx| {
-            actor.timer.went_off();
-            actor.settle(ctx);
-        });
-    }
-
-    fn command(&mut self, command: MatchCommand, deadline: Timestamp, ctx: &mut Context<Self>) {
-        let now = self.core.now();
-        match &mut self.stage {
-            Stage::Match(of) => {
-                let effects = of.command(command, now);
-                self.run(effects, Some(deadline));
-            }
-            Stage::Session(of) => {
-                let effect = command.after_opening(of.record());
-                self.run(vec![effect], None);
-            }
-            Stage::Over => self.run(vec![command.after_ending()], None),
-        }
-        self.settle(ctx);
-    }
-
-    fn run(&mut self, effects: Vec<MatchEffect>, deadline: Option<Timestamp>) {
+    pub(super) fn run(&mut self, effects: Vec<MatchEffect>, deadline: Option<Timestamp>) {
         for effect in effects {
             match effect {
                 MatchEffect::Store(write) => self.store(write, deadline),
@@ -252,7 +83,7 @@ impl SessionActor {
         }
     }
 
-    fn run_session(&mut self, effects: Vec<SessionEffect>, deadline: Option<Timestamp>) {
+    pub(super) fn run_session(&mut self, effects: Vec<SessionEffect>, deadline: Option<Timestamp>) {
         for effect in effects {
             match effect {
                 SessionEffect::Store(write) => self.store(write, deadline),
@@ -300,7 +131,7 @@ impl SessionActor {
             .store(write, deadline, &self.inbox, SessionFact::Written);
     }
 
-    fn count(&mut self, outcome: &WriteOutcome) {
+    pub(super) fn count(&mut self, outcome: &WriteOutcome) {
         match self
             .counted
             .take()
@@ -408,96 +239,5 @@ impl SessionActor {
             }
             Some(Caller::Answer(_) | Caller::Leave(_)) | None => {}
         }
-    }
-}
-
-impl Actor for SessionActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(SESSION_MAILBOX);
-        self.facts.wake(ctx);
-        self.settle(ctx);
-    }
-}
-
-impl StreamHandler<SessionFact> for SessionActor {
-    fn handle(&mut self, fact: SessionFact, ctx: &mut Self::Context) {
-        self.take_in(fact);
-        self.settle(ctx);
-    }
-
-    fn finished(&mut self, _ctx: &mut Self::Context) {}
-}
-
-impl Handler<AnswerProposal> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
-        self.catch_up();
-        let (user, deadline, confirmed) =
-            (command.user.clone(), command.deadline, command.confirmed);
-        if let Stage::Match(of) = &self.stage
-            && let Some(side) = of.side_of(&user).filter(|_| confirmed)
-        {
-            self.last_to_confirm = side;
-        }
-        let call = self.calls.add(Caller::Answer(command));
-        let command = match confirmed {
-            true => MatchCommand::Confirm(user, call),
-            false => MatchCommand::Decline(user, call),
-        };
-        self.command(command, deadline, ctx);
-    }
-}
-
-impl Handler<AskAgain> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
-        self.catch_up();
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.again.id,
-        });
-        self.command(
-            MatchCommand::AskAgain(Box::new(command.again), call),
-            deadline,
-            ctx,
-        );
-    }
-}
-
-impl Handler<WithdrawTicket> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
-        self.catch_up();
-        let deadline = command.deadline;
-        let call = self.calls.add(Caller::Withdraw(command));
-        self.command(MatchCommand::Withdraw(call), deadline, ctx);
-    }
-}
-
-impl Handler<LeaveSession> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
-        self.catch_up();
-        let now = self.core.now();
-        let (user, deadline) = (command.user.clone(), command.deadline);
-        match &mut self.stage {
-            Stage::Session(of) => {
-                let call = self.calls.add(Caller::Leave(command));
-                let effects = of.leave(user, call, now);
-                self.run_session(effects, Some(deadline));
-            }
-            // Whoever looks at the rows finds out whether the session is unknown or over.
-            Stage::Match(_) | Stage::Over => {
-                let _ = command.reply.send(None::<LeaveAnswer>);
-            }
-        }
-        self.settle(ctx);
     }
 }
