@@ -27,8 +27,7 @@ pub struct CoreSettings {
     pub buckets_max: usize,
 }
 
-/// Shared by all actors; cheap to clone.
-#[derive(Clone)]
+/// Shared by all actors.
 pub struct Core {
     /// Backends and time.
     pub ports: Ports,
@@ -51,16 +50,16 @@ impl Core {
         settings: CoreSettings,
         io: Handle,
         roster: Inbox<RosterFact>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(settings.matches_max));
-        Self {
+        Arc::new(Self {
             ports,
             board,
             settings,
             io,
             permits,
             roster,
-        }
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -13,7 +13,9 @@ use tracing::debug;
 use super::board::{BucketView, MatchView};
 use super::calls::Calls;
 use super::inbox::{Facts, Inbox};
-use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
+use super::messages::{
+    AskAgain, BucketFact, JoinBucket, OpenTicket, Retire, RosterFact, WithdrawTicket,
+};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
@@ -30,7 +32,7 @@ use crate::observability::{
 
 /// Owns one [`Bucket`].
 pub struct MatchmakerActor {
-    core: Core,
+    core: Arc<Core>,
     key: BucketKey,
     bucket: Bucket,
     restored: Vec<Ticket>,
@@ -57,7 +59,7 @@ enum Caller {
 
 impl MatchmakerActor {
     /// The actor of `key`, with the tickets that waited there before a restart.
-    pub(super) fn new(core: Core, key: BucketKey, restored: Vec<Ticket>) -> Self {
+    pub(super) fn new(core: Arc<Core>, key: BucketKey, restored: Vec<Ticket>) -> Self {
         let (inbox, facts) = Inbox::new();
         Self {
             bucket: Bucket::new(key.clone(), core.settings.timeouts),
@@ -87,13 +89,13 @@ impl MatchmakerActor {
     }
 
     /// Takes all facts that have come: a command must not overtake them.
-    fn catch_up(&mut self, ctx: &mut Context<Self>) {
+    fn catch_up(&mut self) {
         while let Some(fact) = self.facts.take() {
-            self.take_in(fact, ctx);
+            self.take_in(fact);
         }
     }
 
-    fn take_in(&mut self, fact: BucketFact, ctx: &mut Context<Self>) {
+    fn take_in(&mut self, fact: BucketFact) {
         let now = self.core.now();
         let effects = match fact {
             BucketFact::TicketWritten(ticket, outcome) => {
@@ -108,10 +110,6 @@ impl MatchmakerActor {
             }
             BucketFact::Admitted(ticket) => self.bucket.admit(*ticket, now),
             BucketFact::Abandoned(ticket) => self.bucket.abandon(ticket, now),
-            BucketFact::Retired => {
-                ctx.stop();
-                Vec::new()
-            }
         };
         self.run(effects, None);
     }
@@ -282,7 +280,7 @@ impl MatchmakerActor {
                 .board
                 .put_ticket(ticket.id, &ticket.user, Some(id));
         }
-        let actor = SessionActor::of_match(self.core.clone(), matched, Some(permit)).start();
+        let actor = SessionActor::of_match(Arc::clone(&self.core), matched, Some(permit)).start();
         self.core.roster.report(RosterFact::Matched {
             match_id: id,
             tickets,
@@ -313,8 +311,8 @@ impl Actor for MatchmakerActor {
 
 impl StreamHandler<BucketFact> for MatchmakerActor {
     fn handle(&mut self, fact: BucketFact, ctx: &mut Self::Context) {
-        self.take_in(fact, ctx);
-        self.catch_up(ctx);
+        self.take_in(fact);
+        self.catch_up();
         self.settle(ctx);
     }
 
@@ -326,7 +324,7 @@ impl Handler<JoinBucket> for MatchmakerActor {
 
     fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
         self.view.command_taken();
-        self.catch_up(ctx);
+        self.catch_up();
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
@@ -343,7 +341,7 @@ impl Handler<AskAgain> for MatchmakerActor {
 
     fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
         self.view.command_taken();
-        self.catch_up(ctx);
+        self.catch_up();
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
@@ -362,11 +360,19 @@ impl Handler<WithdrawTicket> for MatchmakerActor {
 
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
         self.view.command_taken();
-        self.catch_up(ctx);
+        self.catch_up();
         let (ticket, deadline) = (command.ticket, command.deadline);
         let call = self.calls.add(Caller::Withdraw(command));
         let effects = self.bucket.withdraw(ticket, call, self.core.now());
         self.run(effects, Some(deadline));
         self.settle(ctx);
+    }
+}
+
+impl Handler<Retire> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }

@@ -151,6 +151,12 @@ pub struct AskAgain {
     pub ask: OpenTicket,
 }
 
+/// Command from the roster to a bucket, match or session that it has forgotten: stop. It comes last,
+/// because nobody else has the address, so no command meets a stopped actor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retire;
+
 /// What a bucket is told of what has happened.
 #[derive(Debug)]
 pub enum BucketFact {
@@ -162,8 +168,6 @@ pub enum BucketFact {
     Admitted(Box<Ticket>),
     /// Whoever asked for this ticket could not be told of it.
     Abandoned(TicketId),
-    /// The roster has forgotten this bucket.
-    Retired,
 }
 
 /// What the roster is told of what has happened.

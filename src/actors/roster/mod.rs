@@ -13,7 +13,7 @@ use metrics::counter;
 use tokio::runtime::Handle;
 use uuid::{ContextV7, Uuid};
 
-use self::routing::{BucketHandle, try_command};
+use self::routing::{BucketHandle, retire, try_command};
 use super::board::Board;
 use super::inbox::{Facts, Inbox};
 use super::matchmaker::MatchmakerActor;
@@ -23,8 +23,8 @@ use super::session::SessionActor;
 use super::sockets::Sockets;
 use super::{Core, CoreSettings, ROSTER_MAILBOX};
 use crate::domain::{
-    AskAnswer, BucketKey, Holder, MatchId, Notice, Roster, SessionId, Ticket, TicketId,
-    TicketOutcome, Timestamp, UserId,
+    AskAnswer, Breach, BucketKey, Guarantee, Holder, MatchId, Notice, Roster, SessionId, Ticket,
+    TicketId, TicketOutcome, Timestamp, UserId,
 };
 use crate::observability::{REFUSALS, TICKETS_CLOSED, TICKETS_PUT_BACK, breached};
 use crate::ports::{LiveState, Ports};
@@ -36,7 +36,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
 /// Owns the [`Roster`] and the addresses of everybody else.
 pub struct RosterActor {
-    core: Core,
+    core: Arc<Core>,
     roster: Roster,
     facts: Facts<RosterFact>,
     restored: LiveState,
@@ -99,7 +99,7 @@ impl RosterActor {
             }
             RosterFact::Replaced { old, new } => {
                 self.closed(&new.user, old, TicketOutcome::Replaced);
-                self.roster.claim_for(&new, Holder::Bucket);
+                self.claim(&new, Holder::Bucket);
                 self.admit(new);
             }
             RosterFact::Closed {
@@ -123,16 +123,30 @@ impl RosterActor {
             RosterFact::SessionOpened { match_id, session } => {
                 self.session_opened(match_id, session);
             }
-            RosterFact::MatchOver(match_id) => {
-                self.matches.remove(&match_id);
-            }
+            RosterFact::MatchOver(match_id) => self.retire_match(match_id),
             RosterFact::SessionOver(match_id, session) => {
-                self.matches.remove(&match_id);
                 self.sessions.remove(&session);
+                self.retire_match(match_id);
             }
             RosterFact::Tell(user, notice) => self.sockets.tell(&user, notice),
             RosterFact::AskMoved(ask) => self.route_ask(ask),
             RosterFact::WithdrawMoved(withdraw) => self.route_withdraw(withdraw),
+        }
+    }
+
+    fn retire_match(&mut self, match_id: MatchId) {
+        if let Some(handle) = self.matches.remove(&match_id) {
+            retire(&handle.actor);
+        }
+    }
+
+    /// Takes over a claim that is stored.
+    fn claim(&mut self, ticket: &Ticket, holder: Holder) {
+        if !self.roster.claim_for(ticket, holder) {
+            breached(Breach {
+                guarantee: Guarantee::OneLiveClaim,
+                seen: "a user had two live tickets",
+            });
         }
     }
 
@@ -215,7 +229,7 @@ impl RosterActor {
     fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
         let core = &self.core;
         self.buckets.entry(key.clone()).or_insert_with(|| {
-            let actor = MatchmakerActor::new(core.clone(), key.clone(), restored);
+            let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);
             let (inbox, view) = (actor.inbox(), actor.view());
             BucketHandle {
                 actor: actor.start(),
@@ -238,7 +252,7 @@ impl RosterActor {
                 && handle.is_some_and(|handle| handle.empty_since == Some(*since))
                 && let Some(handle) = self.buckets.remove(key)
             {
-                handle.inbox.report(BucketFact::Retired);
+                retire(&handle.actor);
                 self.core.board.remove_bucket(key);
             }
             self.emptied.pop_front();

@@ -10,8 +10,7 @@ use crate::actors::Core;
 use crate::actors::board::MatchView;
 use crate::actors::session::SessionActor;
 use crate::domain::matches::Match;
-use crate::domain::{Breach, BucketKey, Guarantee, Holder, Session, Side, Ticket};
-use crate::observability::breached;
+use crate::domain::{BucketKey, Holder, Session, Side, Ticket};
 use crate::ports::{OpenMatch, OpenSession};
 
 impl RosterActor {
@@ -26,7 +25,7 @@ impl RosterActor {
         }
         let mut waiting: BTreeMap<BucketKey, Vec<Ticket>> = BTreeMap::new();
         for ticket in live.tickets {
-            self.restore_claim(&ticket, Holder::Bucket);
+            self.claim(&ticket, Holder::Bucket);
             waiting
                 .entry(ticket.wish.bucket())
                 .or_default()
@@ -47,7 +46,7 @@ impl RosterActor {
             self.core.board.put_ticket(ticket, user, Some(match_id));
         }
         let of = Session::new(open.record, open.tickets);
-        let actor = SessionActor::of_session(self.core.clone(), of).start();
+        let actor = SessionActor::of_session(Arc::clone(&self.core), of).start();
         self.sessions.insert(session, match_id);
         self.matches
             .insert(match_id, MatchHandle { actor, found: None });
@@ -60,7 +59,7 @@ impl RosterActor {
         let restored = Match::new(ids, open.tickets.clone(), open.expires_at, timeouts)
             .with_confirmations(open.confirmed);
         for ticket in &open.tickets {
-            self.restore_claim(ticket, Holder::Match(open.id));
+            self.claim(ticket, Holder::Match(open.id));
             self.core
                 .board
                 .put_ticket(ticket.id, &ticket.user, Some(open.id));
@@ -75,16 +74,7 @@ impl RosterActor {
         let found = Side::BOTH.map(|side| restored.found(side));
         // More matches than permits: the limit was lowered, and new ones wait until it is kept.
         let permit = Arc::clone(&self.core.permits).try_acquire_owned().ok();
-        let actor = SessionActor::of_match(self.core.clone(), restored, permit).start();
+        let actor = SessionActor::of_match(Arc::clone(&self.core), restored, permit).start();
         self.matched(open.id, open.tickets, found, actor, false);
-    }
-
-    fn restore_claim(&mut self, ticket: &Ticket, holder: Holder) {
-        if !self.roster.claim_for(ticket, holder) {
-            breached(Breach {
-                guarantee: Guarantee::OneLiveClaim,
-                seen: "a user had two live tickets at start-up",
-            });
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::actors::Inbox;
 use crate::actors::board::BucketView;
 use crate::actors::matchmaker::MatchmakerActor;
 use crate::actors::messages::{
-    AnswerProposal, AskAgain, BucketFact, JoinBucket, LeaveSession, WithdrawTicket,
+    AnswerProposal, AskAgain, BucketFact, JoinBucket, LeaveSession, Retire, WithdrawTicket,
 };
 use crate::domain::{AskAnswer, LeaveAnswer, ProposalAnswer, Timestamp, WithdrawAnswer};
 use crate::observability::REFUSALS;
@@ -92,4 +92,17 @@ where
     counter!(REFUSALS, "actor" => kind).increment(1);
     command.refuse();
     false
+}
+
+/// Stops an actor whose address has been forgotten, after everything that it was sent before.
+pub(super) fn retire<A>(actor: &Addr<A>)
+where
+    A: Actor + Handler<Retire>,
+    A::Context: ToEnvelope<A, Retire>,
+{
+    let sent = actor.send(Retire);
+    actix_rt::spawn(async move {
+        // An actor that is gone already has stopped as well.
+        let _ = sent.await;
+    });
 }

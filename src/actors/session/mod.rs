@@ -2,12 +2,14 @@
 
 mod effects;
 
+use std::sync::Arc;
+
 use actix::{Actor, ActorContext, Context, Handler, StreamHandler};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::calls::Calls;
 use super::inbox::{Facts, Inbox};
-use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, WithdrawTicket};
+use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
 use super::{Core, SESSION_MAILBOX};
 use crate::domain::matches::{Match, MatchCommand};
@@ -17,7 +19,7 @@ use crate::domain::{
 
 /// Owns one [`Match`], then its [`Session`].
 pub struct SessionActor {
-    core: Core,
+    core: Arc<Core>,
     match_id: MatchId,
     stage: Stage,
     inbox: Inbox<SessionFact>,
@@ -65,12 +67,16 @@ enum Caller {
 
 impl SessionActor {
     /// The actor of a stored match, whose place among the unconfirmed ones is `permit`.
-    pub(super) fn of_match(core: Core, of: Match, permit: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn of_match(
+        core: Arc<Core>,
+        of: Match,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self::new(core, of.ids().id, Stage::Match(Box::new(of)), permit)
     }
 
     /// The actor of a stored session.
-    pub(super) fn of_session(core: Core, of: Session) -> Self {
+    pub(super) fn of_session(core: Arc<Core>, of: Session) -> Self {
         Self::new(
             core,
             of.record().match_id,
@@ -80,7 +86,7 @@ impl SessionActor {
     }
 
     fn new(
-        core: Core,
+        core: Arc<Core>,
         match_id: MatchId,
         stage: Stage,
         permit: Option<OwnedSemaphorePermit>,
@@ -150,10 +156,7 @@ impl SessionActor {
         let next = match &self.stage {
             Stage::Match(of) => of.next_wake(),
             Stage::Session(of) => of.next_wake(),
-            Stage::Over => {
-                ctx.stop();
-                None
-            }
+            Stage::Over => None,
         };
         self.timer.arm(next, now, ctx, |actor, ctx| {
             actor.timer.went_off();
@@ -266,5 +269,13 @@ impl Handler<LeaveSession> for SessionActor {
             }
         }
         self.settle(ctx);
+    }
+}
+
+impl Handler<Retire> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }

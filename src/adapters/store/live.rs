@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::rows::{IN_SESSION, MATCHED, MatchRow, SessionRow, TicketRow};
-use crate::adapters::schema::Id;
+use super::rows::{IN_SESSION, LiveTicketRow, MatchRow, SessionRow};
+use crate::adapters::schema::{Id, matches, outbox, sessions, tickets};
 use crate::domain::{Breach, Guarantee, MatchId, Place, Ticket, TicketId, Timestamp, UserId};
 use crate::ports::{LiveState, OpenMatch, OpenSession};
 
@@ -16,29 +17,92 @@ pub(super) fn is_live() -> SqlLiteral<Bool> {
     sql("tickets.status IN ('waiting', 'matched')")
 }
 
-/// Match is open; written out as above.
-pub(super) fn is_open() -> SqlLiteral<Bool> {
-    sql("matches.state = 'open'")
+/// What is live, by table. Macros, because each backend has its own way to run a query and only the
+/// text is the same.
+macro_rules! live_tickets {
+    () => {
+        tickets::table
+            .filter(is_live())
+            .order((tickets::enqueued_at_ms, tickets::id))
+            .select(LiveTicketRow::as_select())
+    };
 }
 
-/// At least one member is still in the session; written out as above.
-pub(super) fn not_left_by_both() -> SqlLiteral<Bool> {
-    sql("(sessions.left_first_ms IS NULL OR sessions.left_second_ms IS NULL)")
+macro_rules! open_matches {
+    () => {
+        matches::table
+            .filter(sql::<Bool>("matches.state = 'open'"))
+            .order((matches::proposed_at_ms, matches::id))
+            .select(MatchRow::as_select())
+    };
+}
+
+macro_rules! open_sessions {
+    ($now:expr) => {
+        sessions::table
+            .inner_join(matches::table)
+            .filter(sql::<Bool>(
+                "(sessions.left_first_ms IS NULL OR sessions.left_second_ms IS NULL)",
+            ))
+            .filter(sessions::ends_at_ms.gt($now.as_ms()))
+            .order((sessions::ends_at_ms, sessions::id))
+            .select((SessionRow::as_select(), MatchRow::as_select()))
+    };
+}
+
+/// Ids of tickets are in the order of time, so the last one is the newest.
+macro_rules! newest_ticket {
+    () => {
+        tickets::table
+            .order(tickets::id.desc())
+            .select(tickets::enqueued_at_ms)
+    };
+}
+
+/// The outbox is numbered in the order of commits, so its last row tells of the newest session.
+macro_rules! newest_session {
+    () => {
+        outbox::table
+            .order(outbox::sequence.desc())
+            .select(outbox::created_at_ms)
+    };
+}
+
+/// Reads all that is live at the same moment.
+pub(super) fn read(connection: &mut SqliteConnection, now: Timestamp) -> QueryResult<LiveRows> {
+    connection.transaction(|connection| {
+        // Row by row, so that no more than one is in memory twice.
+        let tickets = live_tickets!()
+            .load_iter::<LiveTicketRow, _>(connection)?
+            .map(|row| row.map(LiveTicketRow::into_ticket))
+            .collect::<QueryResult<_>>()?;
+        let newest_ticket: Option<i64> = newest_ticket!().first(connection).optional()?;
+        let newest_session: Option<i64> = newest_session!().first(connection).optional()?;
+        Ok(LiveRows {
+            tickets,
+            matches: open_matches!().load(connection)?,
+            sessions: open_sessions!(now).load(connection)?,
+            newest_ms: newest_ticket.max(newest_session),
+        })
+    })
 }
 
 /// The rows of everything live, each table in a fixed order.
 pub(super) struct LiveRows {
-    pub(super) tickets: Vec<TicketRow>,
+    pub(super) tickets: Vec<LiveTicket>,
     pub(super) matches: Vec<MatchRow>,
     pub(super) sessions: Vec<(SessionRow, MatchRow)>,
     pub(super) newest_ms: Option<i64>,
 }
 
+/// A live ticket with the match that it is in, or the id of a row that cannot be read.
+pub(super) type LiveTicket = Result<(Ticket, Option<MatchId>), Id>;
+
 /// What the rows say, without those that contradict a guarantee.
 pub(super) fn assemble(rows: LiveRows) -> LiveState {
     let mut assembly = Assembly::default();
     assembly.live.newest = rows.newest_ms.map(Timestamp::from_ms);
-    let waiting = assembly.sort_tickets(&rows.tickets);
+    let waiting = assembly.sort_tickets(rows.tickets);
     for row in &rows.matches {
         assembly.seen_at(row.proposed_at_ms);
         assembly.add_match(row);
@@ -62,7 +126,7 @@ pub(super) fn assemble(rows: LiveRows) -> LiveState {
 struct Assembly {
     live: LiveState,
     /// Tickets that say that they are in a match, with that match, in the order of their places.
-    matched: BTreeMap<Place, (Ticket, Option<MatchId>)>,
+    matched: BTreeMap<Place, (Ticket, MatchId)>,
     places: HashMap<TicketId, Place>,
     claimed: HashSet<UserId>,
     taken: HashSet<TicketId>,
@@ -71,19 +135,16 @@ struct Assembly {
 
 impl Assembly {
     /// Keeps the matched tickets, gives the waiting ones.
-    fn sort_tickets(&mut self, rows: &[TicketRow]) -> Vec<Ticket> {
-        let mut waiting = Vec::with_capacity(rows.len());
-        for row in rows {
-            match row.ticket() {
-                Ok(ticket) if row.status == MATCHED => {
+    fn sort_tickets(&mut self, tickets: Vec<LiveTicket>) -> Vec<Ticket> {
+        let mut waiting = Vec::with_capacity(tickets.len());
+        for ticket in tickets {
+            match ticket {
+                Ok((ticket, None)) => waiting.push(ticket),
+                Ok((ticket, Some(match_id))) => {
                     self.places.insert(ticket.id, ticket.place());
-                    let match_id = row.match_id.map(MatchId::from);
                     self.matched.insert(ticket.place(), (ticket, match_id));
                 }
-                Ok(ticket) => waiting.push(ticket),
-                Err(_) => {
-                    self.leave_out(Guarantee::Durable, "a live ticket cannot be read", row.id)
-                }
+                Err(id) => self.leave_out(Guarantee::Durable, "a live ticket cannot be read", id),
             }
         }
         waiting
@@ -145,7 +206,7 @@ impl Assembly {
     /// The ticket, where it says that it is in this match.
     fn member(&self, ticket: TicketId, row: &MatchRow) -> Option<Ticket> {
         let (ticket, match_id) = self.matched.get(self.places.get(&ticket)?)?;
-        (*match_id == Some(row.id.into())).then(|| ticket.clone())
+        (*match_id == row.id.into()).then(|| ticket.clone())
     }
 
     fn leave_out_lone_tickets(&mut self) {

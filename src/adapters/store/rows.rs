@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::documents;
 use super::super::schema::{Id, matches, outbox, sessions, tickets};
 use crate::domain::{
-    Avoided, Difficulty, Ending, EventId, Proposal, Question, SessionRecord, Side, Ticket,
+    Avoided, Difficulty, Ending, EventId, MatchId, Proposal, Question, SessionRecord, Side, Ticket,
     TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
 };
 
@@ -29,7 +29,7 @@ pub(super) struct UnreadableRow {
 }
 
 /// A row of `tickets`.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = tickets, check_for_backend(Sqlite))]
 pub(super) struct TicketRow {
     pub(super) id: Id,
@@ -68,26 +68,49 @@ impl TicketRow {
             ended_at_ms: None,
         })
     }
+}
 
-    pub(super) fn ticket(&self) -> Result<Ticket, UnreadableRow> {
-        let unreadable = |fault: String| UnreadableRow {
-            table: "tickets",
-            fault,
-        };
-        Ok(Ticket {
+/// What start-up reads of a live ticket; there may be very many.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = tickets, check_for_backend(Sqlite))]
+pub(super) struct LiveTicketRow {
+    id: Id,
+    user_id: String,
+    difficulty: String,
+    topic: String,
+    /// Set exactly where the ticket is matched.
+    match_id: Option<Id>,
+    enqueued_at_ms: i64,
+    waits_until_ms: i64,
+    put_back: bool,
+    silences: i16,
+    asks: i64,
+    avoided: String,
+}
+
+impl LiveTicketRow {
+    /// The ticket with the match that it is in; the row's id where it cannot be read.
+    pub(super) fn into_ticket(self) -> Result<(Ticket, Option<MatchId>), Id> {
+        let match_id = self.match_id.map(MatchId::from);
+        self.ticket()
+            .map(|ticket| (ticket, match_id))
+            .ok_or(self.id)
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
+        Some(Ticket {
             id: self.id.into(),
-            user: UserId::parse(&self.user_id).map_err(|fault| unreadable(fault.to_string()))?,
+            user: UserId::parse(&self.user_id).ok()?,
             wish: Wish {
-                difficulty: Difficulty::parse(&self.difficulty)
-                    .map_err(|fault| unreadable(fault.to_string()))?,
-                topic: Topic::parse(&self.topic).map_err(|fault| unreadable(fault.to_string()))?,
+                difficulty: Difficulty::parse(&self.difficulty).ok()?,
+                topic: Topic::parse(&self.topic).ok()?,
             },
             enqueued_at: Timestamp::from_ms(self.enqueued_at_ms),
             waits_until: Timestamp::from_ms(self.waits_until_ms),
             put_back: self.put_back,
-            silences: u8::try_from(self.silences).map_err(|fault| unreadable(fault.to_string()))?,
-            asks: u32::try_from(self.asks).map_err(|fault| unreadable(fault.to_string()))?,
-            avoided: avoided_from(&self.avoided).map_err(|fault| unreadable(fault.to_string()))?,
+            silences: self.silences.try_into().ok()?,
+            asks: self.asks.try_into().ok()?,
+            avoided: avoided_from(&self.avoided)?,
         })
     }
 }
@@ -145,19 +168,19 @@ pub(super) fn avoided_text(avoided: &[Avoided]) -> serde_json::Result<String> {
     serde_json::to_string(&avoided.iter().map(document).collect::<Vec<_>>())
 }
 
-fn avoided_from(text: &str) -> Result<Vec<Avoided>, Box<dyn std::error::Error>> {
+fn avoided_from(text: &str) -> Option<Vec<Avoided>> {
     // Nearly all tickets avoid nobody, and start-up reads very many.
     if text == "[]" {
-        return Ok(Vec::new());
+        return Some(Vec::new());
     }
-    let documents: Vec<AvoidedDocument> = serde_json::from_str(text)?;
+    let documents: Vec<AvoidedDocument> = serde_json::from_str(text).ok()?;
     let avoided = |document| match document {
-        AvoidedDocument::Decliner(user) => Ok(Avoided::Decliner(UserId::parse(&user)?)),
+        AvoidedDocument::Decliner(user) => Some(Avoided::Decliner(UserId::parse(&user).ok()?)),
         AvoidedDocument::Silence {
             ticket,
             own_asks,
             their_asks,
-        } => Ok(Avoided::Silence {
+        } => Some(Avoided::Silence {
             ticket: TicketId(ticket),
             own_asks,
             their_asks,
@@ -353,6 +376,23 @@ mod tests {
     use super::*;
     use crate::domain::testing::{ticket, user};
 
+    fn live_row(ticket: &Ticket) -> LiveTicketRow {
+        let row = TicketRow::waiting(ticket).unwrap();
+        LiveTicketRow {
+            id: row.id,
+            user_id: row.user_id,
+            difficulty: row.difficulty,
+            topic: row.topic,
+            match_id: row.match_id,
+            enqueued_at_ms: row.enqueued_at_ms,
+            waits_until_ms: row.waits_until_ms,
+            put_back: row.put_back,
+            silences: row.silences,
+            asks: row.asks,
+            avoided: row.avoided,
+        }
+    }
+
     #[test]
     fn a_ticket_comes_back_from_its_row_as_it_went_in() {
         let mut stored = ticket(7);
@@ -368,26 +408,21 @@ mod tests {
             },
         ];
 
-        let row = TicketRow::waiting(&stored).unwrap();
+        let row = live_row(&stored);
 
-        assert_eq!(row.ticket(), Ok(stored));
         assert_eq!(
             row.avoided,
             r#"[{"decliner":"user-3"},{"silence":{"ticket":"00000000-0000-0000-0000-000000000004","own_asks":2,"their_asks":null}}]"#
         );
+        assert_eq!(row.into_ticket(), Ok((stored, None)));
     }
 
     #[test]
-    fn a_row_that_cannot_be_read_says_why() {
-        let mut row = TicketRow::waiting(&ticket(1)).unwrap();
+    fn a_row_that_cannot_be_read_is_known_by_its_id() {
+        let mut row = live_row(&ticket(1));
         row.difficulty = "brutal".to_owned();
 
-        let fault = row.ticket().unwrap_err();
-
-        assert_eq!(
-            fault.to_string(),
-            "a row of tickets holds something unreadable: difficulty must be Easy, Medium or Hard"
-        );
+        assert_eq!(row.into_ticket(), Err(ticket(1).id.into()));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use matchmaker::domain::bucket::BucketEffect;
 use matchmaker::domain::matches::{Match, MatchEffect};
 use matchmaker::domain::{
-    AskAnswer, Breach, BucketKey, CallId, Holder, MatchId, Notice, Place, SessionEffect, SessionId,
-    Side, Ticket, TicketId, TicketOutcome, UserId, Write,
+    AskAnswer, Breach, BucketKey, CallId, Holder, MatchId, Notice, Place, Session, SessionEffect,
+    SessionId, Side, Ticket, TicketId, TicketOutcome, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -124,7 +124,7 @@ impl World {
                     );
                 }
                 self.matches.remove(&id);
-                self.sessions.insert(session.record().id, *session);
+                self.start_session(*session);
             }
             MatchEffect::Answer(call, answer) => self.answer(call, Answer::Proposal(answer)),
             MatchEffect::AnswerAsk(call, answer) => self.answer_ask(call, answer),
@@ -175,6 +175,13 @@ impl World {
         let effects = new.on_time(self.now);
         self.matches.insert(id, new);
         self.run_match(id, effects);
+    }
+
+    fn start_session(&mut self, mut new: Session) {
+        let id = new.record().id;
+        let effects = new.on_time(self.now);
+        self.sessions.insert(id, new);
+        self.run_session(id, effects);
     }
 
     pub(super) fn admit(&mut self, ticket: Ticket) {

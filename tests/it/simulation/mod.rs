@@ -104,5 +104,5 @@ prop_state_machine! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_life_keeps_the_guarantees(sequential 10..160 => Simulation);
+    fn every_life_keeps_the_guarantees(sequential 10..200 => Simulation);
 }

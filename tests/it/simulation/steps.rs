@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use matchmaker::domain::matches::Match;
 use matchmaker::domain::{
-    Difficulty, Ending, MatchId, TicketId, TicketOutcome, Topic, UserId, Wish,
+    Difficulty, Ending, MatchId, Side, TicketId, TicketOutcome, Topic, UserId, Wish,
 };
 use proptest::bool;
 use proptest::prelude::{Just, any, prop_oneof};
@@ -19,6 +20,10 @@ use super::{USERS, users};
 pub struct Setup {
     /// Matches at the same time.
     pub permits: usize,
+    /// How many users ask.
+    pub users: usize,
+    /// How often the outside is away, of some twenty tries.
+    pub outages: u32,
     /// Whether rows are changed behind the server's back.
     pub tampering: bool,
 }
@@ -61,17 +66,17 @@ enum Action {
         which: Index,
         newest: bool,
     },
-    /// Confirms or declines one's newest match, or any match that there was.
+    /// The caller is one of the two, or anybody.
     Confirm {
-        user: usize,
-        any: Option<Index>,
+        caller: Caller,
+        which: Index,
     },
     Decline {
-        user: usize,
-        any: Option<Index>,
+        caller: Caller,
+        which: Index,
     },
     Leave {
-        user: usize,
+        caller: Caller,
         which: Index,
     },
     HangUp {
@@ -94,52 +99,75 @@ enum Action {
     },
 }
 
+/// Who does something to a match or a session.
+#[derive(Debug, Clone, Copy)]
+enum Caller {
+    Member(Side),
+    /// Perhaps a stranger; and to something that may be over.
+    Anybody(usize),
+}
+
 /// The same bucket may be spelt in several ways; the last is another one.
-const TOPICS: [&str; 5] = ["Array", "array", "Array", "Graph", "Hash Table"];
+const TOPICS: [&str; 6] = ["Array", "array", "Array", "Array", "Graph", "Hash Table"];
 
 pub fn setup() -> impl Strategy<Value = Setup> {
-    (select(&[1_usize, 2, 3, 9][..]), bool::weighted(0.2))
-        .prop_map(|(permits, tampering)| Setup { permits, tampering })
+    let permits = select(&[1_usize, 2, 3, 9][..]);
+    let users = select(&[2_usize, 3, 4, USERS][..]);
+    let outages = select(&[1_u32, 3, 3, 12][..]);
+    let all = (permits, users, outages, bool::weighted(0.2));
+    all.prop_map(|(permits, users, outages, tampering)| Setup {
+        permits,
+        users,
+        outages,
+        tampering,
+    })
 }
 
 pub fn step(setup: &Setup) -> impl Strategy<Value = Step> + use<> {
+    let lifetimes = &[1_000_u64, 10_000, 60_000, 61_000, 120_000, 150_000, 400_000][..];
     let passes = prop_oneof![
-        60 => Just(Passes::Ms(0)),
-        10 => (1_u64..50).prop_map(Passes::Ms),
-        8 => (50_u64..2_500).prop_map(Passes::Ms),
-        3 => select(&[1_000_u64, 10_000, 60_000, 61_000, 120_000, 121_000, 400_000][..])
-            .prop_map(Passes::Ms),
-        1 => (0_u64..30_000_000).prop_map(Passes::Ms),
-        8 => Just(Passes::UntilNextTimer),
-        4 => Just(Passes::UntilJustBeforeNextTimer),
+        750 => Just(Passes::Ms(0)),
+        80 => (1_u64..50).prop_map(Passes::Ms),
+        50 => (50_u64..2_500).prop_map(Passes::Ms),
+        12 => select(lifetimes).prop_map(Passes::Ms),
+        2 => (0_u64..30_000_000).prop_map(Passes::Ms),
+        35 => Just(Passes::UntilNextTimer),
+        30 => Just(Passes::UntilJustBeforeNextTimer),
     ];
-    (passes, bool::ANY, action(setup.tampering)).prop_map(|(passes, timers_first, action)| Step {
+    let action = action(setup);
+    (passes, bool::ANY, action).prop_map(|(passes, timers_first, action)| Step {
         passes,
         timers_first,
         action,
     })
 }
 
-fn action(tampering: bool) -> impl Strategy<Value = Action> {
-    let user = 0..USERS;
+fn action(setup: &Setup) -> impl Strategy<Value = Action> + use<> {
+    let (user, tampering) = (0..setup.users, setup.tampering);
     let index = any::<Index>;
     let reply = prop_oneof![
         12 => Just(Reply::Granted),
-        4 => Just(Reply::Away),
+        setup.outages => Just(Reply::Away),
         3 => Just(Reply::DoneUnsaid),
     ];
-    let seldom = || proptest::option::weighted(0.1, index());
+    let caller = || {
+        prop_oneof![
+            6 => Just(Caller::Member(Side::First)),
+            6 => Just(Caller::Member(Side::Second)),
+            1 => (0..USERS).prop_map(Caller::Anybody),
+        ]
+    };
     prop_oneof![
-        6 => Just(Action::Nothing),
-        26 => (user.clone(), 0..TOPICS.len()).prop_map(|(user, topic)| Action::Ask { user, topic }),
-        8 => (user.clone(), index(), bool::weighted(0.9))
+        5 => Just(Action::Nothing),
+        24 => (user.clone(), 0..TOPICS.len()).prop_map(|(user, topic)| Action::Ask { user, topic }),
+        6 => (user, index(), bool::weighted(0.9))
             .prop_map(|(user, which, newest)| Action::Withdraw { user, which, newest }),
-        16 => (user.clone(), seldom()).prop_map(|(user, any)| Action::Confirm { user, any }),
-        6 => (user.clone(), seldom()).prop_map(|(user, any)| Action::Decline { user, any }),
-        3 => (user, index()).prop_map(|(user, which)| Action::Leave { user, which }),
+        20 => (caller(), index()).prop_map(|(caller, which)| Action::Confirm { caller, which }),
+        4 => (caller(), index()).prop_map(|(caller, which)| Action::Decline { caller, which }),
+        5 => (caller(), index()).prop_map(|(caller, which)| Action::Leave { caller, which }),
         2 => index().prop_map(|which| Action::HangUp { which }),
         40 => (index(), reply).prop_map(|(which, reply)| Action::Reply { which, reply }),
-        12 => Just(Action::ReplyToAll),
+        20 => Just(Action::ReplyToAll),
         1 => (0_u64..20_000).prop_map(|down_ms| Action::Restart { down_ms }),
         1 => select(&[70_000_u64, 125_000, 200_000][..])
             .prop_map(|down_ms| Action::Restart { down_ms }),
@@ -184,22 +212,27 @@ impl World {
                     self.withdraw(user, ticket);
                 }
             }
-            Action::Confirm { user, any } => {
-                let user = user_at(user);
-                if let Some(id) = self.match_of(&user, any) {
+            Action::Confirm { caller, which } => {
+                if let Some((user, id)) = self.caller_of_match(caller, which) {
                     self.confirm(user, id);
                 }
             }
-            Action::Decline { user, any } => {
-                let user = user_at(user);
-                if let Some(id) = self.match_of(&user, any) {
+            Action::Decline { caller, which } => {
+                if let Some((user, id)) = self.caller_of_match(caller, which) {
                     self.decline(user, id);
                 }
             }
-            Action::Leave { user, which } => {
+            Action::Leave { caller, which } => {
                 let open: Vec<_> = self.sessions.keys().copied().collect();
                 if !open.is_empty() {
-                    self.leave(user_at(user), *which.get(&open));
+                    let id = *which.get(&open);
+                    let user = match caller {
+                        Caller::Member(side) => {
+                            self.sessions[&id].record().users[side.index()].clone()
+                        }
+                        Caller::Anybody(user) => user_at(user),
+                    };
+                    self.leave(user, id);
                 }
             }
             Action::HangUp { which } => {
@@ -234,18 +267,23 @@ impl World {
         rows.map(|row| row.ticket.id).collect()
     }
 
-    fn match_of(&self, user: &UserId, any: Option<Index>) -> Option<MatchId> {
-        // Nobody knows of a match before the server does.
-        let known =
-            |id: &MatchId| self.matches.contains_key(id) || self.db.open_match(*id).is_none();
-        let matches: Vec<MatchId> = self.db.matches.keys().copied().filter(known).collect();
-        if let Some(any) = any.filter(|_| !matches.is_empty()) {
-            return Some(*any.get(&matches));
+    fn caller_of_match(&self, caller: Caller, which: Index) -> Option<(UserId, MatchId)> {
+        match caller {
+            Caller::Member(side) => {
+                let known: Vec<&Match> = self.matches.values().collect();
+                let known = (!known.is_empty()).then(|| *which.get(&known))?;
+                Some((known.tickets()[side.index()].user.clone(), known.ids().id))
+            }
+            Caller::Anybody(user) => {
+                // Nobody knows of a match before the server does.
+                let known = |id: &MatchId| {
+                    self.matches.contains_key(id) || self.db.open_match(*id).is_none()
+                };
+                let matches = self.db.matches.keys().copied().filter(known);
+                let matches: Vec<MatchId> = matches.collect();
+                (!matches.is_empty()).then(|| (user_at(user), *which.get(&matches)))
+            }
         }
-        matches
-            .into_iter()
-            .rev()
-            .find(|id| self.db.side(*id, user).is_some())
     }
 
     fn close_behind_its_back(&mut self, which: Index) {
