@@ -209,7 +209,7 @@ async fn files_override_defaults_and_the_environment_overrides_files() {
 
     let server = Server::with("LOG_LEVEL", "INFO").start_in(folder).await;
     assert_eq!(name_of(&server).await, "from the file");
-    std::fs::write(server.folder().join(".env"), "APP_NAME=from .env\n")
+    std::fs::write(server.folder().join(".env"), "APP_NAME='from .env'\n")
         .expect("a test may write its folder");
     server.restart().await;
     assert_eq!(name_of(&server).await, "from .env");

@@ -228,16 +228,17 @@ async fn bytes_that_are_no_frames_close_the_socket_and_hurt_nobody_else() {
         0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
     ];
 
-    for bytes in [
-        &unmasked[..],
-        &reserved_opcode,
-        &endless,
-        b"GET / HTTP/1.1\r\n\r\n",
+    for (fault, bytes) in [
+        ("a frame without a mask", &unmasked[..]),
+        ("a reserved opcode", &reserved_opcode),
+        ("an endless frame", &endless),
+        ("HTTP", b"GET / HTTP/1.1\r\n\r\n"),
     ] {
         let mut raw = Raw::connect(server.api()).await;
         raw.send(upgrade(&target, "")).await;
         assert_eq!(raw.reply().await.map(|reply| reply.status), Some(101));
         raw.send(bytes).await;
+        println!("{fault}");
         raw.closed_within(PATIENCE).await;
     }
     let mut raw = Raw::connect(server.api()).await;

@@ -50,8 +50,8 @@ impl Fact {
 pub struct InFlight {
     /// The kind of write.
     pub kind: &'static str,
-    /// The match that it may have ended.
-    pub may_end: Option<String>,
+    /// The match that it may have ended, or the session that it may have left.
+    pub subject: Option<String>,
 }
 
 /// One who uses the server.
@@ -230,7 +230,7 @@ impl Person {
 
     async fn leave(&self, session: String) -> Result<(), Gone> {
         let reply = self
-            .write("leave", None, self.user.leaving(&session))
+            .write("leave", Some(&session), self.user.leaving(&session))
             .await?;
         assert_eq!(*reply.expect(200), json!({"status": "left"}));
         self.fact(Fact::Left { session });
@@ -245,11 +245,11 @@ impl Person {
     async fn write(
         &self,
         kind: &'static str,
-        may_end: Option<&str>,
+        subject: Option<&str>,
         request: Request,
     ) -> Result<Reply, Gone> {
-        let may_end = may_end.map(str::to_owned);
-        self.in_flight.replace(Some(InFlight { kind, may_end }));
+        let subject = subject.map(str::to_owned);
+        self.in_flight.replace(Some(InFlight { kind, subject }));
         let reply = request.try_send().await.map_err(|_| Gone)?;
         self.in_flight.replace(None);
         Ok(reply)

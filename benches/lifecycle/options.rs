@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Starts the matchmaking server, loads it, checks what it tells, and prints figures.
+///
+/// Without a scenario: all of them with their defaults.
+#[derive(Debug, Parser)]
+#[command(name = "lifecycle")]
+pub struct CommandLine {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
+    /// Given by `cargo bench`
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+/// What every scenario takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Load this running server instead of starting one, such as http://127.0.0.1:8002
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Process id of the server at --url, where it runs on this machine: for its CPU and memory
+    #[arg(long, global = true, requires = "url")]
+    pub pid: Option<u32>,
+    /// Secret that signs the tokens
+    #[arg(long, global = true, default_value = "dev-only-change-me")]
+    pub secret: String,
+    /// Issuer that the tokens name
+    #[arg(long, global = true, default_value = "user-service")]
+    pub issuer: String,
+    /// Audience that the tokens name, where the server asks for one
+    #[arg(long, global = true)]
+    pub audience: Option<String>,
+    /// One more variable for the server that is started; may be repeated
+    #[arg(long = "env", global = true, value_name = "NAME=VALUE", value_parser = variable)]
+    pub variables: Vec<(String, String)>,
+    /// Where the temporary folder of the server that is started is made; a real disk, since every
+    /// commit is synced
+    #[arg(long, global = true, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    pub folder: PathBuf,
+    /// Connections for HTTP requests, kept alive
+    #[arg(long, global = true, default_value_t = 64, value_parser = at_least_one)]
+    pub connections: usize,
+    /// Longest wait, after the last ask, for everything to come to its end
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 15)]
+    pub drain: u64,
+    /// Write the results to this file as well
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Scenario {
+    /// Whole lifecycles at fixed rates
+    Load(Load),
+    /// Everybody asks at once, one lifecycle each
+    Burst(Burst),
+    /// Memory of open sockets on which nothing happens
+    Sockets(Sockets),
+    /// Time from the start of the process to ready
+    Start(Start),
+}
+
+/// How asks are spread over the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// All gaps alike
+    Even,
+    /// Independent of each other, as people are; the same moments in every run
+    Poisson,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Load {
+    /// Lifecycles per second; one load point each, one after the other on one server
+    #[arg(long, value_delimiter = ',', default_values_t = [50.0, 200.0, 500.0], value_parser = rate)]
+    pub rates: Vec<f64>,
+    /// How long each load point lasts
+    #[arg(long, default_value_t = 10.0, value_parser = rate)]
+    pub seconds: f64,
+    /// How long the first rate is driven before anything counts
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub warm_up: f64,
+    /// Pairs of difficulty and topic, taken in turn
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub buckets: usize,
+    /// People, each with one open socket; reused only when free
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_two)]
+    pub users: usize,
+    /// How asks are spread
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
+    /// Repeat everything, each time on a new server, and print medians
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub runs: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Burst {
+    /// People, each with one open socket
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_two)]
+    pub users: usize,
+    /// Pairs of difficulty and topic, taken in turn
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub buckets: usize,
+    /// All ask within this time, at independent moments; 0: at the same moment
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub within_ms: u64,
+    /// Repeat it, each time on a new server, and print medians
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub runs: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Sockets {
+    /// How many are open, in rising order
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 5_000], value_parser = at_least_one)]
+    pub count: Vec<usize>,
+    /// How long memory is given to settle before it is read
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub settle: f64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Start {
+    /// Waiting tickets that the database holds already
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 100_000])]
+    pub tickets: Vec<usize>,
+    /// Topics over which they are spread
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
+    pub topics: usize,
+    /// Starts for each number of tickets; the median is printed
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub runs: usize,
+}
+
+/// A scenario's own defaults.
+#[derive(Debug, Parser)]
+struct Defaults {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+impl CommandLine {
+    /// What is to be run, in this order; nothing where nobody asked for a benchmark.
+    pub fn scenarios(&self) -> Option<Vec<Scenario>> {
+        match &self.scenario {
+            Some(scenario) => Some(vec![scenario.clone()]),
+            None if self.bench => {
+                let all = ["start", "sockets", "burst", "load"];
+                // A running server is not restarted.
+                let fit = all.iter().filter(|name| self.common.fits(name));
+                Some(fit.map(|name| default_scenario(name)).collect())
+            }
+            None => None,
+        }
+    }
+}
+
+impl Common {
+    fn fits(&self, scenario: &str) -> bool {
+        match scenario {
+            "start" => self.url.is_none(),
+            "sockets" => self.url.is_none() || self.pid.is_some(),
+            _ => true,
+        }
+    }
+}
+
+fn default_scenario(name: &str) -> Scenario {
+    Defaults::parse_from(["lifecycle", name]).scenario
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("expected a number from 0.1 to 1000000".to_owned()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    whole(text, 1)
+}
+
+fn at_least_two(text: &str) -> Result<usize, String> {
+    whole(text, 2)
+}
+
+fn whole(text: &str, least: usize) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if (least..=10_000_000).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from {least} to 10000000")),
+    }
+}
