@@ -176,3 +176,54 @@ pub fn breached(breach: Breach) {
         "guarantee {guarantee} is broken: {}", breach.seen
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guarantee_has_a_counter_that_stands_at_0_until_it_is_broken() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let line = |guarantee: Guarantee, count: u32| {
+            format!(
+                "{BREACHES}{{guarantee=\"{}\"}} {count}\n",
+                guarantee.label()
+            )
+        };
+
+        metrics::with_local_recorder(&recorder, describe_metrics);
+        let before = handle.render();
+        metrics::with_local_recorder(&recorder, || {
+            for guarantee in Guarantee::ALL {
+                breached(Breach {
+                    guarantee,
+                    seen: "a test",
+                });
+            }
+        });
+        let after = handle.render();
+
+        for guarantee in Guarantee::ALL {
+            assert!(before.contains(&line(guarantee, 0)), "{before}");
+            assert!(after.contains(&line(guarantee, 1)), "{after}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_conventions_and_are_told_apart() {
+        let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+
+        assert_eq!(names.len(), METRICS.len());
+        for metric in METRICS {
+            assert!(metric.name.starts_with("matchmaker_"), "{}", metric.name);
+            assert_eq!(
+                metric.kind == Kind::Counter,
+                metric.name.ends_with("_total")
+            );
+            assert!(metric.help.trim().ends_with('.'), "{}", metric.name);
+        }
+    }
+}

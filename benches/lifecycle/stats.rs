@@ -1,5 +1,6 @@
 //! Latencies and what is said about them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -56,8 +57,8 @@ fn to_ms(us: u32) -> f64 {
     f64::from(us) / 1_000.0
 }
 
-/// The median of each number in texts of one shape; of an even count the lower one. What is not a
-/// number, or not there everywhere, is as in the first.
+/// The median of each number in values of one shape, over those that have it; of an even count the
+/// lower one. What is no number is as in the first.
 pub fn medians(runs: &[Value]) -> Value {
     let Some(first) = runs.first() else {
         return Value::Null;
@@ -68,12 +69,14 @@ pub fn medians(runs: &[Value]) -> Value {
             numbers.sort_by(|a, b| as_f64(a).total_cmp(&as_f64(b)));
             numbers[(numbers.len() - 1) / 2].clone()
         }
-        Value::Object(object) => {
+        Value::Object(_) => {
+            let objects = runs.iter().filter_map(Value::as_object);
+            let names: BTreeSet<&String> = objects.flat_map(|object| object.keys()).collect();
             let median = |name: &String| {
-                let all: Vec<Value> = runs.iter().filter_map(|run| run.get(name).cloned()).collect();
+                let all: Vec<_> = runs.iter().filter_map(|run| run.get(name).cloned()).collect();
                 medians(&all)
             };
-            let members = object.keys().map(|name| (name.clone(), median(name)));
+            let members = names.into_iter().map(|name| (name.clone(), median(name)));
             Value::Object(members.collect())
         }
         other => other.clone(),

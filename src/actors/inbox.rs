@@ -7,6 +7,8 @@ use actix::{Actor, AsyncContext, Context, StreamHandler};
 use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::domain::{Breach, Guarantee};
+
 /// Sends facts to one actor from any thread.
 ///
 /// A fact is committed already, so it must not be dropped, and whoever reports it must not wait, lest
@@ -47,6 +49,14 @@ impl<E: 'static> Facts<E> {
         self.0.borrow_mut().try_recv().ok()
     }
 
+    /// Reports that more facts wait than there can be, if they are what they should be.
+    pub fn overfull(&self, facts_max: usize) -> Option<Breach> {
+        (self.0.borrow().len() > facts_max).then_some(Breach {
+            guarantee: Guarantee::Bounded,
+            seen: "more facts wait for an actor than writes can be in flight",
+        })
+    }
+
     /// Wakes the actor with each fact that it has not taken itself.
     pub fn wake<A>(&self, ctx: &mut Context<A>)
     where
@@ -56,5 +66,38 @@ impl<E: 'static> Facts<E> {
         ctx.add_stream(stream::poll_fn(move |cx| {
             receiver.borrow_mut().poll_recv(cx)
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_come_out_in_the_order_in_which_they_were_reported() {
+        let (inbox, facts) = Inbox::new();
+        let other = inbox.clone();
+
+        inbox.report(1);
+        other.report(2);
+        inbox.report(3);
+
+        assert_eq!(
+            [facts.take(), facts.take(), facts.take()],
+            [Some(1), Some(2), Some(3)]
+        );
+        assert_eq!(facts.take(), None);
+    }
+
+    #[test]
+    fn more_facts_than_there_can_be_are_a_breach() {
+        let (inbox, facts) = Inbox::new();
+        inbox.report(());
+        inbox.report(());
+
+        assert_eq!(facts.overfull(2), None);
+        inbox.report(());
+        let breach = facts.overfull(2).map(|breach| breach.guarantee);
+        assert_eq!(breach, Some(Guarantee::Bounded));
     }
 }

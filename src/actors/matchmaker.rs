@@ -136,7 +136,8 @@ impl MatchmakerActor {
         );
         self.timer
             .arm(self.bucket.next_wake(), now, ctx, |actor, ctx| {
-                actor.timer.went_off();
+                let late = actor.timer.went_off(actor.core.now());
+                late.into_iter().for_each(breached);
                 actor.settle(ctx);
             });
         if self.pace.step() {

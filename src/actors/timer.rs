@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
-use crate::domain::Timestamp;
+use crate::domain::{Breach, Guarantee, Timestamp};
+
+/// How late a deadline may be looked at before that counts as not kept, in milliseconds.
+const LATE_MS_MAX: u64 = 10_000;
 
 /// The one timer of an actor. Waking too early is harmless: the domain looks at the time itself.
 #[derive(Debug, Default)]
@@ -36,8 +39,35 @@ impl Timer {
         self.armed = Some((next, ctx.run_later(delay, wake)));
     }
 
-    /// The timer has gone off.
-    pub fn went_off(&mut self) {
-        self.armed = None;
+    /// The timer has gone off. Reports a deadline that was looked at far too late.
+    pub fn went_off(&mut self, now: Timestamp) -> Option<Breach> {
+        let (due, _) = self.armed.take()?;
+        (now.ms_since(due) > LATE_MS_MAX).then_some(Breach {
+            guarantee: Guarantee::TimeKept,
+            seen: "a deadline was looked at much later than it was due",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn armed_for(due_ms: i64) -> Timer {
+        Timer {
+            armed: Some((Timestamp::from_ms(due_ms), SpawnHandle::default())),
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_is_looked_at_far_too_late_is_a_breach() {
+        let in_time = armed_for(1_000).went_off(Timestamp::from_ms(11_000));
+        let late = armed_for(1_000).went_off(Timestamp::from_ms(11_001));
+
+        assert_eq!(in_time, None);
+        assert_eq!(
+            late.map(|breach| breach.guarantee),
+            Some(Guarantee::TimeKept)
+        );
     }
 }

@@ -74,3 +74,20 @@ fn hung(took: Duration, limit: Duration) -> Option<Breach> {
         seen: "a request waited much longer than its time limit",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waits_much_longer_than_its_limit_is_a_breach() {
+        let limit = Duration::from_secs(5);
+
+        assert_eq!(hung(limit + HANGS_AFTER, limit), None);
+        let breach = hung(limit + HANGS_AFTER + Duration::from_millis(1), limit);
+        assert_eq!(
+            breach.map(|breach| breach.guarantee),
+            Some(Guarantee::NoHang)
+        );
+    }
+}

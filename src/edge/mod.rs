@@ -15,7 +15,6 @@ mod state;
 mod tickets;
 mod wire;
 mod ws;
-mod ws_gate;
 
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest};

@@ -8,7 +8,7 @@ use actix::Addr;
 use super::auth::Verifier;
 use super::error::ApiError;
 use super::rate::AskLimiter;
-use super::ws_gate::SocketGate;
+use super::ws::places::SocketGate;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
 use crate::ports::{Clock, Records, SharedSessions};

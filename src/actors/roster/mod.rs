@@ -1,5 +1,6 @@
 //! The actor that knows who holds which ticket, and where buckets, matches, sessions and sockets are.
 
+mod buckets;
 mod handlers;
 mod restore;
 mod routing;
@@ -16,7 +17,6 @@ use uuid::{ContextV7, Uuid};
 use self::routing::{BucketHandle, retire, try_command};
 use super::board::Board;
 use super::inbox::{Facts, Inbox};
-use super::matchmaker::MatchmakerActor;
 use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
@@ -33,6 +33,10 @@ use crate::ports::{LiveState, Ports};
 const BUCKET_IDLE_MS: u64 = 60_000;
 /// How often empty buckets are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
+
+/// What may be reported of one ticket before the roster looks: it was opened, matched, put back,
+/// closed, and its user is to be told of each.
+const FACTS_PER_TICKET_MAX: usize = 8;
 
 /// Owns the [`Roster`] and the addresses of everybody else.
 pub struct RosterActor {
@@ -225,50 +229,6 @@ impl RosterActor {
         handle.inbox.report(BucketFact::Admitted(ticket));
     }
 
-    /// The bucket's actor, started if there is none.
-    fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
-        let core = &self.core;
-        self.buckets.entry(key.clone()).or_insert_with(|| {
-            let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);
-            let (inbox, view) = (actor.inbox(), actor.view());
-            BucketHandle {
-                actor: actor.start(),
-                inbox,
-                view,
-                empty_since: None,
-            }
-        })
-    }
-
-    /// Forgets buckets that have been empty for `idle_ms`; only then do their actors stop.
-    fn retire_buckets(&mut self, idle_ms: u64) {
-        let now = self.core.now();
-        while let Some((since, key)) = self.emptied.front() {
-            if now.ms_since(*since) < idle_ms {
-                break;
-            }
-            let handle = self.buckets.get(key);
-            if self.roster.claims_in(key) == 0
-                && handle.is_some_and(|handle| handle.empty_since == Some(*since))
-                && let Some(handle) = self.buckets.remove(key)
-            {
-                retire(&handle.actor);
-                self.core.board.remove_bucket(key);
-            }
-            self.emptied.pop_front();
-        }
-    }
-
-    fn has_room_for(&mut self, key: &BucketKey) -> bool {
-        if self.roster.len() >= self.core.settings.tickets_max {
-            return false;
-        }
-        if self.buckets.len() >= self.core.settings.buckets_max && !self.buckets.contains_key(key) {
-            self.retire_buckets(0);
-        }
-        self.buckets.len() < self.core.settings.buckets_max || self.buckets.contains_key(key)
-    }
-
     fn new_ticket(&self, ask: &OpenTicket) -> Ticket {
         let now = self.core.now();
         let ms = now.as_ms().unsigned_abs();
@@ -366,6 +326,11 @@ impl RosterActor {
 
     fn step(&mut self, ctx: &mut Context<Self>) {
         if self.pace.step() {
+            let facts_max = FACTS_PER_TICKET_MAX * (self.core.settings.tickets_max + 1);
+            self.facts
+                .overfull(facts_max)
+                .into_iter()
+                .for_each(breached);
             give_way(self, ctx);
         }
     }

@@ -16,6 +16,7 @@ use crate::domain::matches::{Match, MatchCommand};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
+use crate::observability::breached;
 
 /// Owns one [`Match`], then its [`Session`].
 pub struct SessionActor {
@@ -159,7 +160,8 @@ impl SessionActor {
             Stage::Over => None,
         };
         self.timer.arm(next, now, ctx, |actor, ctx| {
-            actor.timer.went_off();
+            let late = actor.timer.went_off(actor.core.now());
+            late.into_iter().for_each(breached);
             actor.settle(ctx);
         });
     }

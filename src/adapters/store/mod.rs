@@ -3,10 +3,12 @@
 //! Shared by both backends: the rows, the writer and the reads. Written once per backend: how one
 //! group of writes becomes one transaction.
 
+mod group;
 mod live;
 mod records;
 mod rows;
 mod sqlite;
+mod worker;
 mod writer;
 
 pub use records::StoredRecords;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-use super::error::ApiError;
 use crate::actors::messages::SocketId;
 use crate::domain::UserId;
+use crate::edge::error::ApiError;
 use crate::settings::Sockets;
 
 /// Counts open sockets.

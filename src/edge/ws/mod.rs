@@ -1,5 +1,11 @@
 //! The upgrade, and the actor of one user's socket.
 
+mod oversize;
+pub mod places;
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,11 +15,14 @@ use actix::{
     WrapFuture,
 };
 use actix_http::ws::Item;
+use actix_web::error::PayloadError;
 use actix_web::http::header::ORIGIN;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     self, CloseCode, CloseReason, Message, ProtocolError, WebsocketContext, WsResponseBuilder,
 };
+use futures_util::Stream;
 use governor::{DefaultDirectRateLimiter, Quota};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -23,7 +32,6 @@ use super::auth::bearer;
 use super::error::ApiError;
 use super::state::{Edge, Stage};
 use super::wire;
-use super::ws_gate::SocketPlace;
 use crate::actors::SOCKET_MAILBOX;
 use crate::actors::messages::{Deliver, SocketClosed, SocketConnected};
 use crate::actors::roster::RosterActor;
@@ -33,6 +41,8 @@ use crate::domain::limits::{
 use crate::domain::{Breach, Guarantee};
 use crate::observability::breached;
 use crate::settings::Sockets;
+use oversize::Oversize;
+use places::SocketPlace;
 
 /// The token is bad, or has expired.
 const CLOSE_UNAUTHORIZED: u16 = 4401;
@@ -82,19 +92,22 @@ pub(super) async fn connect(
         fragmented_bytes: 0,
         last_heard: Instant::now(),
         stopping: edge.stage() == Stage::Stopping,
+        oversized: Rc::default(),
     };
-    upgrade(socket, &request, payload)
+    let oversized = Rc::clone(&socket.oversized);
+    upgrade(
+        socket,
+        &request,
+        Oversize::new(payload, SOCKET_MESSAGE_BYTES_MAX, oversized),
+    )
 }
 
-fn upgrade<A>(
-    actor: A,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, ApiError>
+fn upgrade<A, S>(actor: A, request: &HttpRequest, bytes: S) -> Result<HttpResponse, ApiError>
 where
     A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
+    S: Stream<Item = Result<Bytes, PayloadError>> + 'static,
 {
-    WsResponseBuilder::new(actor, request, payload)
+    WsResponseBuilder::new(actor, request, bytes)
         .frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .start()
         .map_err(|error| ApiError::InvalidHandshake(error.to_string()))
@@ -117,6 +130,8 @@ struct WsActor {
     fragmented_bytes: usize,
     last_heard: Instant,
     stopping: bool,
+    /// Set by the guard of the incoming bytes.
+    oversized: Rc<Cell<bool>>,
 }
 
 impl WsActor {
@@ -226,8 +241,15 @@ impl StreamHandler<Result<Message, ProtocolError>> for WsActor {
             Ok(Message::Pong(_)) => return,
             Ok(Message::Nop) => 0,
             Err(ProtocolError::Overflow) => return Self::close(ctx, CloseCode::Size),
-            // The client is gone.
-            Err(ProtocolError::Io(_)) => return ctx.stop(),
+            Err(_) if self.oversized.get() => return Self::close(ctx, CloseCode::Size),
+            Err(ProtocolError::Io(error)) => {
+                return match error.kind() {
+                    // The client is gone.
+                    io::ErrorKind::UnexpectedEof => ctx.stop(),
+                    // Text that is no UTF-8.
+                    _ => Self::close(ctx, CloseCode::Invalid),
+                };
+            }
             Err(_) => return Self::close(ctx, CloseCode::Protocol),
         };
         if bytes > SOCKET_MESSAGE_BYTES_MAX {

@@ -1,0 +1,56 @@
+//! Buckets come with their first ticket and go when they have long been empty.
+
+use std::sync::Arc;
+
+use actix::Actor;
+
+use super::RosterActor;
+use super::routing::{BucketHandle, retire};
+use crate::actors::matchmaker::MatchmakerActor;
+use crate::domain::{BucketKey, Ticket};
+
+impl RosterActor {
+    /// The bucket's actor, started if there is none.
+    pub(super) fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
+        let core = &self.core;
+        self.buckets.entry(key.clone()).or_insert_with(|| {
+            let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);
+            let (inbox, view) = (actor.inbox(), actor.view());
+            BucketHandle {
+                actor: actor.start(),
+                inbox,
+                view,
+                empty_since: None,
+            }
+        })
+    }
+
+    /// Forgets buckets that have been empty for `idle_ms`; only then do their actors stop.
+    pub(super) fn retire_buckets(&mut self, idle_ms: u64) {
+        let now = self.core.now();
+        while let Some((since, key)) = self.emptied.front() {
+            if now.ms_since(*since) < idle_ms {
+                break;
+            }
+            let handle = self.buckets.get(key);
+            if self.roster.claims_in(key) == 0
+                && handle.is_some_and(|handle| handle.empty_since == Some(*since))
+                && let Some(handle) = self.buckets.remove(key)
+            {
+                retire(&handle.actor);
+                self.core.board.remove_bucket(key);
+            }
+            self.emptied.pop_front();
+        }
+    }
+
+    pub(super) fn has_room_for(&mut self, key: &BucketKey) -> bool {
+        if self.roster.len() >= self.core.settings.tickets_max {
+            return false;
+        }
+        if self.buckets.len() >= self.core.settings.buckets_max && !self.buckets.contains_key(key) {
+            self.retire_buckets(0);
+        }
+        self.buckets.len() < self.core.settings.buckets_max || self.buckets.contains_key(key)
+    }
+}
