@@ -27,6 +27,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Sockets that are opened at the same time.
 const HANDSHAKES: usize = 32;
+/// Files that this tool opens besides sockets and connections.
+const FILES_BESIDE_SOCKETS: u64 = 64;
 /// Topics that question services have, for the first buckets; later ones are numbered.
 const TOPICS: [&str; 8] = [
     "Array",
@@ -75,6 +77,7 @@ impl Crowd {
         users: usize,
         buckets: usize,
     ) -> anyhow::Result<Self> {
+        raise_open_file_limit(common, users)?;
         let signer = Signer::new(common);
         let ids = names(users);
         let tokens = ids.iter().map(|id| signer.token(id));
@@ -103,7 +106,11 @@ impl Crowd {
         let mut due = timetable.keep();
         while let Some((number, intended)) = due.recv().await {
             let bucket = number / turn % buckets;
-            let step = self.shared.ledger.borrow_mut().due(Ask { intended, bucket });
+            let step = self
+                .shared
+                .ledger
+                .borrow_mut()
+                .due(Ask { intended, bucket });
             self.shared.take(step);
         }
         let last = Instant::now();
@@ -145,6 +152,17 @@ pub async fn open_sockets(target: &Target, tokens: &[String]) -> anyhow::Result<
     sockets.await.context("a socket cannot be opened")
 }
 
+/// Makes room for this many sockets.
+pub fn raise_open_file_limit(common: &Common, sockets: usize) -> anyhow::Result<()> {
+    let needed = (sockets + common.connections) as u64 + FILES_BESIDE_SOCKETS;
+    let limit = rlimit::increase_nofile_limit(needed)?;
+    anyhow::ensure!(
+        limit >= needed,
+        "this shell allows {limit} open files and {needed} are needed: ulimit -n {needed}"
+    );
+    Ok(())
+}
+
 fn wish(bucket: usize) -> Wish {
     let number = bucket / DIFFICULTIES.len();
     let topic = TOPICS.get(number).map(|topic| (*topic).to_owned());
@@ -160,9 +178,7 @@ fn ask_body(wish: &Wish) -> String {
 
 fn headers(target: &Target, token: &str) -> String {
     let host = target.authority();
-    format!(
-        "Host: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-    )
+    format!("Host: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n")
 }
 
 impl Shared {
@@ -184,7 +200,9 @@ impl Shared {
         let step = match serde_json::from_str::<Event>(text) {
             Ok(event) => ledger.event(user, event, at),
             Err(error) => {
-                ledger.violate(format!("an event does not keep the contract ({error}): {text}"));
+                ledger.violate(format!(
+                    "an event does not keep the contract ({error}): {text}"
+                ));
                 None
             }
         };
@@ -227,7 +245,9 @@ impl Shared {
             } => {
                 pause_if(again).await;
                 let body = format!(r#"{{"session_id":"{session_id}"}}"#);
-                let left = self.post::<IgnoredAny>(user, "/sessions/leave", &body).await;
+                let left = self
+                    .post::<IgnoredAny>(user, "/sessions/leave", &body)
+                    .await;
                 let outcome = left.map(|_| ());
                 let mut ledger = self.ledger.borrow_mut();
                 ledger.leave_answered(user, session_id, outcome, Instant::now())

@@ -13,6 +13,7 @@
 
 mod client;
 mod crowd;
+mod faults;
 mod ledger;
 mod meter;
 mod options;

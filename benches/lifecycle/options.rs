@@ -37,6 +37,9 @@ pub struct Common {
     /// Audience that the tokens name, where the server asks for one
     #[arg(long, global = true)]
     pub audience: Option<String>,
+    /// The program that is started; `cargo bench` builds this one with the features that tests need
+    #[arg(long, global = true, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_matchmaker"))]
+    pub binary: PathBuf,
     /// One more variable for the server that is started; may be repeated
     #[arg(long = "env", global = true, value_name = "NAME=VALUE", value_parser = variable)]
     pub variables: Vec<(String, String)>,

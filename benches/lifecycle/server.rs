@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::client::{Connection, Fault, Target, request};
+use crate::faults::{breaches, is_error};
 use crate::ledger::Violations;
 use crate::options::Common;
 
@@ -19,8 +20,6 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What the server says once its port is open, before the address.
 const LISTENING: &str = "listening on ";
-/// The counter of broken guarantees.
-const BREACHES: &str = "matchmaker_guarantee_breaches_total";
 /// A limit that no load reaches.
 const NO_LIMIT: &str = "1000000";
 
@@ -45,7 +44,11 @@ impl Folder {
     /// A new one where the command line wants it.
     pub fn new(common: &Common) -> anyhow::Result<Self> {
         fs::create_dir_all(&common.folder)
-            .and_then(|()| tempfile::Builder::new().prefix("lifecycle-").tempdir_in(&common.folder))
+            .and_then(|()| {
+                tempfile::Builder::new()
+                    .prefix("lifecycle-")
+                    .tempdir_in(&common.folder)
+            })
             .map(Self)
             .with_context(|| format!("no folder can be made in {}", common.folder.display()))
     }
@@ -168,7 +171,10 @@ impl Started {
     fn must_run_since(&mut self, began: Instant) -> anyhow::Result<()> {
         let log = || fs::read_to_string(self.folder.log()).unwrap_or_default();
         if let Some(status) = self.child.try_wait()? {
-            bail!("the server ended with {status} before it was ready:\n{}", log());
+            bail!(
+                "the server ended with {status} before it was ready:\n{}",
+                log()
+            );
         }
         if began.elapsed() > READY_WITHIN {
             bail!("the server is not ready after {READY_WITHIN:?}:\n{}", log());
@@ -195,7 +201,10 @@ fn command(
     variables: &[(&str, String)],
 ) -> anyhow::Result<Command> {
     let log = File::create(folder.log()).context("the server's log cannot be made")?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_matchmaker"));
+    // It works in another folder, so its path must not depend on this one.
+    let binary = fs::canonicalize(&common.binary)
+        .with_context(|| format!("there is no {}", common.binary.display()))?;
+    let mut command = Command::new(binary);
     command
         .env_clear()
         .env("RUST_BACKTRACE", "1")
@@ -228,16 +237,4 @@ async fn get(target: &Target, path: &str) -> Result<(u16, String), Fault> {
     let answer = connection.call(&request("GET", path, &headers, "")).await?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     Ok((answer.status, text))
-}
-
-/// Lines of the log that tell of a fault of the server, in either of its formats.
-pub fn is_error(line: &str) -> bool {
-    let words = [" ERROR ", "\"level\":\"ERROR\"", "panicked at"];
-    words.iter().any(|word| line.contains(word))
-}
-
-/// The counters of broken guarantees that are not 0.
-pub fn breaches(metrics: &str) -> impl Iterator<Item = &str> {
-    let counters = metrics.lines().filter(|line| line.starts_with(BREACHES));
-    counters.filter(|line| line.rsplit_once(' ').is_none_or(|(_, value)| value != "0"))
 }

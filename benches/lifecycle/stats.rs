@@ -73,7 +73,10 @@ pub fn medians(runs: &[Value]) -> Value {
             let objects = runs.iter().filter_map(Value::as_object);
             let names: BTreeSet<&String> = objects.flat_map(|object| object.keys()).collect();
             let median = |name: &String| {
-                let all: Vec<_> = runs.iter().filter_map(|run| run.get(name).cloned()).collect();
+                let all: Vec<_> = runs
+                    .iter()
+                    .filter_map(|run| run.get(name).cloned())
+                    .collect();
                 medians(&all)
             };
             let members = names.into_iter().map(|name| (name.clone(), median(name)));

@@ -112,7 +112,8 @@ impl Session {
 
     /// When [`Session::on_time`] has something to do.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        (!self.over).then_some(self.record.ends_at)
+        // While somebody leaves, the end waits for that.
+        (!self.over && self.under_way.is_none()).then_some(self.record.ends_at)
     }
 
     /// Ends the session when its time is over.

@@ -24,7 +24,11 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let searched = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
     let Some(end) = searched.windows(4).position(|four| four == b"\r\n\r\n") else {
         let too_long = bytes.len() >= HEAD_BYTES_MAX;
-        return if too_long { Err("a head that is too long") } else { Ok(None) };
+        return if too_long {
+            Err("a head that is too long")
+        } else {
+            Ok(None)
+        };
     };
     let text = std::str::from_utf8(&bytes[..end]).map_err(|_| "a head that is not UTF-8")?;
     let mut lines = text.split("\r\n");
@@ -33,10 +37,14 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let mut length = matches!(status, 101 | 204 | 304).then_some(0);
     let mut closes = false;
     for line in lines {
-        let (name, value) = line.split_once(':').ok_or("a header line without a colon")?;
+        let (name, value) = line
+            .split_once(':')
+            .ok_or("a header line without a colon")?;
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
-            let number = value.parse().map_err(|_| "a content-length that is no number")?;
+            let number = value
+                .parse()
+                .map_err(|_| "a content-length that is no number")?;
             length = length.or(Some(number));
         } else if name.eq_ignore_ascii_case("connection") {
             closes |= value.eq_ignore_ascii_case("close");

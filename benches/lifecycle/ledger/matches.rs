@@ -23,7 +23,9 @@ impl Ledger {
             }
             Standing::Matched(member) => {
                 let other = member.match_id;
-                self.violate(format!("{id} is in two matches at once: {other}, {match_id}"));
+                self.violate(format!(
+                    "{id} is in two matches at once: {other}, {match_id}"
+                ));
                 return None;
             }
             Standing::Free => {
@@ -65,7 +67,9 @@ impl Ledger {
     fn pair_up(&mut self, match_id: Uuid, told: Told) {
         let own_id = &self.ids[told.user];
         if told.partner_id == *own_id {
-            self.violate(format!("{own_id} was matched with themselves in {match_id}"));
+            self.violate(format!(
+                "{own_id} was matched with themselves in {match_id}"
+            ));
         } else if !self.by_id.contains_key(&told.partner_id) {
             let partner = &told.partner_id;
             self.violate(format!(

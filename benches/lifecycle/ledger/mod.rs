@@ -33,9 +33,20 @@ pub struct Ask {
 /// What a person does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    Ask { user: User, ask: Ask },
-    Confirm { user: User, match_id: Uuid, again: bool },
-    Leave { user: User, session_id: Uuid, again: bool },
+    Ask {
+        user: User,
+        ask: Ask,
+    },
+    Confirm {
+        user: User,
+        match_id: Uuid,
+        again: bool,
+    },
+    Leave {
+        user: User,
+        session_id: Uuid,
+        again: bool,
+    },
 }
 
 /// How a request ended.

@@ -124,3 +124,294 @@ impl Store for Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex as StdMutex;
+    use std::time::Duration;
+
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+    use crate::adapters::SystemClock;
+    use crate::domain::testing::{at_ms, ticket};
+
+    /// A write that [`Fake`] does not take.
+    const UNFIT: u32 = 13;
+
+    /// Answers each run from a script, then with success; counts asks as they are stored.
+    #[derive(Clone)]
+    struct Fake {
+        script: Arc<StdMutex<VecDeque<GroupError>>>,
+        runs: Arc<StdMutex<Vec<Vec<u32>>>>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Fake {
+        fn new(script: impl IntoIterator<Item = GroupError>) -> Self {
+            Self {
+                script: Arc::new(StdMutex::new(script.into_iter().collect())),
+                runs: Arc::default(),
+                gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            }
+        }
+
+        /// Runs nothing until permits are added.
+        fn closed() -> Self {
+            let gate = Arc::new(Semaphore::new(0));
+            Self {
+                gate,
+                ..Self::new([])
+            }
+        }
+
+        fn runs(&self) -> Vec<Vec<u32>> {
+            self.runs.lock().unwrap().clone()
+        }
+
+        fn writer(&self, queue_max: usize) -> Writer {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(at_ms(0)));
+            let options = WriterOptions {
+                queue_max,
+                group_max: 4,
+            };
+            Writer::start(vec![self.clone()], options, &clock, &Handle::current())
+        }
+    }
+
+    impl GroupStore for Fake {
+        async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
+            let asks = |write: &Write| match write {
+                Write::CountAsk { asks, .. } => *asks,
+                _ => unreachable!("only asks are counted here"),
+            };
+            let asks: Vec<u32> = writes.iter().map(asks).collect();
+            self.runs.lock().unwrap().push(asks.clone());
+            self.gate.acquire().await.unwrap().forget();
+            if let Some(error) = self.script.lock().unwrap().pop_front() {
+                return Err(error);
+            }
+            if asks.contains(&UNFIT) {
+                return Err(GroupError::Unfit("thirteen".into()));
+            }
+            Ok(vec![WriteOutcome::Stored; writes.len()])
+        }
+    }
+
+    fn count(asks: u32) -> Write {
+        Write::CountAsk {
+            ticket: ticket(1).id,
+            asks,
+        }
+    }
+
+    fn submit(
+        writer: &Writer,
+        asks: u32,
+        deadline: Option<Timestamp>,
+    ) -> oneshot::Receiver<WriteOutcome> {
+        let (done, outcome) = oneshot::channel();
+        let done = Box::new(move |outcome| drop(done.send(outcome)));
+        writer.submit(count(asks), deadline, done);
+        outcome
+    }
+
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_at_the_same_moment_shares_a_transaction() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        let first = submit(&writer, 0, None);
+        settle().await;
+        let others: Vec<_> = (1..=5).map(|asks| submit(&writer, asks, None)).collect();
+
+        fake.gate.add_permits(9);
+
+        assert_eq!(first.await, Ok(WriteOutcome::Stored));
+        for other in others {
+            assert_eq!(other.await, Ok(WriteOutcome::Stored));
+        }
+        // The largest group is four.
+        assert_eq!(fake.runs(), [vec![0], vec![1, 2, 3, 4], vec![5]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_at_once() {
+        let fake = Fake::closed();
+        let writer = fake.writer(2);
+        let under_way = submit(&writer, 0, None);
+        settle().await;
+        let waiting = [submit(&writer, 1, None), submit(&writer, 2, None)];
+
+        let mut refused = submit(&writer, 3, None);
+
+        assert_eq!(refused.try_recv(), Ok(WriteOutcome::Unavailable));
+        fake.gate.add_permits(9);
+        assert_eq!(under_way.await, Ok(WriteOutcome::Stored));
+        for waiting in waiting {
+            assert_eq!(waiting.await, Ok(WriteOutcome::Stored));
+        }
+        assert_eq!(fake.runs(), [vec![0], vec![1, 2]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_not_begun_after_its_deadline() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        let under_way = submit(&writer, 0, Some(at_ms(10)));
+        settle().await;
+        let late = submit(&writer, 1, Some(at_ms(20)));
+        let in_time = submit(&writer, 2, Some(at_ms(21)));
+
+        tokio::time::advance(Duration::from_millis(19)).await;
+        fake.gate.add_permits(9);
+
+        assert_eq!(under_way.await, Ok(WriteOutcome::Stored));
+        assert_eq!(late.await, Ok(WriteOutcome::Unavailable));
+        assert_eq!(in_time.await, Ok(WriteOutcome::Stored));
+        assert_eq!(fake.runs(), [vec![0], vec![2]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_contended_group_is_tried_again_but_not_for_ever() {
+        let in_the_way = || GroupError::Contended("deadlock".into());
+        let fake = Fake::new((0..6).map(|_| in_the_way()));
+        let writer = fake.writer(16);
+
+        let given_up = submit(&writer, 0, None).await;
+        let stored = submit(&writer, 1, None).await;
+
+        assert_eq!(given_up, Ok(WriteOutcome::Unavailable));
+        assert_eq!(stored, Ok(WriteOutcome::Stored));
+        assert_eq!(fake.runs().concat(), [0, 0, 0, 0, 0, 1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_does_not_fit_fails_alone() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        let first = submit(&writer, 0, None);
+        settle().await;
+        let group = [1, 2, UNFIT, 3].map(|asks| submit(&writer, asks, None));
+
+        fake.gate.add_permits(99);
+
+        assert_eq!(first.await, Ok(WriteOutcome::Stored));
+        let mut outcomes = Vec::new();
+        for outcome in group {
+            outcomes.push(outcome.await.unwrap());
+        }
+        use WriteOutcome::{Stored, Unavailable};
+        assert_eq!(outcomes, [Stored, Stored, Unavailable, Stored]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_commit_is_looked_up_before_anybody_hears_of_it() {
+        let away = || GroupError::Away("no route".into());
+        let lost = GroupError::Unknown("connection reset".into());
+        let fake = Fake::new([lost, away(), away()]);
+        let writer = fake.writer(16);
+
+        // Its deadline is no reason to leave it: it was begun.
+        let mut in_doubt = submit(&writer, 1, Some(at_ms(1)));
+        settle().await;
+        let meanwhile = submit(&writer, 2, None);
+
+        assert_eq!(meanwhile.await, Ok(WriteOutcome::Unavailable));
+        assert!(in_doubt.try_recv().is_err());
+        assert_eq!(in_doubt.await, Ok(WriteOutcome::Stored));
+        assert_eq!(submit(&writer, 3, None).await, Ok(WriteOutcome::Stored));
+        assert_eq!(fake.runs().concat(), [1, 1, 1, 1, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_said_at_once() {
+        let fake = Fake::new([GroupError::Away("no route".into())]);
+        let writer = fake.writer(16);
+
+        let refused = submit(&writer, 1, None).await;
+        let again = submit(&writer, 1, None).await;
+
+        assert_eq!(refused, Ok(WriteOutcome::Unavailable));
+        assert_eq!(again, Ok(WriteOutcome::Stored));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_answers_what_was_taken_and_takes_nothing_more() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        let taken: Vec<_> = (0..6).map(|asks| submit(&writer, asks, None)).collect();
+
+        let closed = writer.close();
+        let mut refused = submit(&writer, 9, None);
+
+        assert_eq!(refused.try_recv(), Ok(WriteOutcome::Unavailable));
+        fake.gate.add_permits(99);
+        closed.await;
+        for mut taken in taken {
+            assert_eq!(taken.try_recv(), Ok(WriteOutcome::Stored));
+        }
+        writer.close().await;
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_nobody_without_an_answer() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let fake = Fake::closed();
+        let (writer, outcomes) = runtime.block_on(async {
+            let writer = fake.writer(16);
+            let under_way = submit(&writer, 0, None);
+            settle().await;
+            let waiting = submit(&writer, 1, None);
+            (writer, [under_way, waiting])
+        });
+
+        runtime.shutdown_timeout(Duration::from_secs(1));
+
+        for mut outcome in outcomes {
+            assert_eq!(outcome.try_recv(), Ok(WriteOutcome::Unavailable));
+        }
+        let mut late = submit(&writer, 2, None);
+        assert_eq!(late.try_recv(), Ok(WriteOutcome::Unavailable));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_panics_at_an_outcome_harms_nobody_else() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        writer.submit(count(0), None, Box::new(|_| panic!("on purpose")));
+        let neighbour = submit(&writer, 1, None);
+
+        fake.gate.add_permits(9);
+
+        assert_eq!(neighbour.await, Ok(WriteOutcome::Stored));
+        assert_eq!(submit(&writer, 2, None).await, Ok(WriteOutcome::Stored));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_one_worker_is_in_doubt_the_others_go_on() {
+        let lost = GroupError::Unknown("connection reset".into());
+        let away = GroupError::Away("no route".into());
+        let (doubtful, healthy) = (Fake::new([lost, away]), Fake::new([]));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(at_ms(0)));
+        let stores = vec![doubtful.clone(), healthy.clone()];
+        let options = WriterOptions::default();
+        let writer = Writer::start(stores, options, &clock, &Handle::current());
+
+        let mut outcomes = Vec::new();
+        for asks in 0..8 {
+            outcomes.push(submit(&writer, asks, None));
+            settle().await;
+        }
+
+        for outcome in outcomes {
+            assert_eq!(outcome.await, Ok(WriteOutcome::Stored));
+        }
+        assert!(doubtful.runs().len() >= 3);
+        assert!(healthy.runs().len() >= 2);
+    }
+}

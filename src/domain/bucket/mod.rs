@@ -62,7 +62,7 @@ enum Why {
 
 #[derive(Debug, Clone)]
 enum Parked {
-    Ask { again: Box<Ticket>, call: CallId },
+    Ask { call: CallId },
     Withdraw { call: CallId, until: Timestamp },
     Abandon,
 }
@@ -241,7 +241,7 @@ impl Bucket {
     ) {
         if let Some(busy) = self.held.get_mut(&held) {
             if busy.parked.len() < PARKED_MAX {
-                busy.parked.push(Parked::Ask { again, call });
+                busy.parked.push(Parked::Ask { call });
             } else {
                 effects.push(BucketEffect::AnswerAsk(call, AskAnswer::Busy));
             }
@@ -344,7 +344,7 @@ impl Bucket {
 impl Parked {
     fn call(&self) -> Option<CallId> {
         match self {
-            Self::Ask { call, .. } | Self::Withdraw { call, .. } => Some(*call),
+            Self::Ask { call } | Self::Withdraw { call, .. } => Some(*call),
             Self::Abandon => None,
         }
     }

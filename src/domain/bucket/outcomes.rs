@@ -213,7 +213,8 @@ impl Bucket {
         }
     }
 
-    /// The ticket waits again; what was parked is decided as if it came now.
+    /// The ticket waits again. A parked withdrawal is decided as if it came now; whoever asked again
+    /// may have gone meanwhile, and then nothing must be replaced for them: the roster sees to that.
     fn back(
         &mut self,
         ticket: Ticket,
@@ -226,7 +227,7 @@ impl Bucket {
         effects.extend(self.on_time(now));
         for parked in parked {
             match parked {
-                Parked::Ask { again, call } => self.decide_ask(id, again, call, effects),
+                Parked::Ask { call } => effects.push(BucketEffect::Reconsider(call)),
                 Parked::Withdraw { call, until } => {
                     // Removed already where the time ran out just now: then it has its answer.
                     if self.impatient.remove(&(until, call, id)) {
@@ -242,7 +243,7 @@ impl Bucket {
     fn dismiss(&mut self, ticket: &Ticket, parked: Vec<Parked>, effects: &mut Vec<BucketEffect>) {
         for parked in parked {
             match parked {
-                Parked::Ask { call, .. } => effects.push(BucketEffect::Reconsider(call)),
+                Parked::Ask { call } => effects.push(BucketEffect::Reconsider(call)),
                 Parked::Withdraw { call, until } => {
                     if self.impatient.remove(&(until, call, ticket.id)) {
                         let answer = WithdrawAnswer::NotPending;

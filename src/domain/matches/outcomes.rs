@@ -30,7 +30,12 @@ impl Match {
         while self.writing.is_none()
             && let Some(command) = self.parked.pop_front()
         {
-            self.decide(command, now, &mut effects);
+            match command {
+                // Whoever asked again may have gone meanwhile, and then nothing must be declined or
+                // replaced for them: the roster sees to that.
+                MatchCommand::AskAgain(_, call) => effects.push(MatchEffect::Reconsider(call)),
+                command => self.decide(command, now, &mut effects),
+            }
         }
         effects
     }

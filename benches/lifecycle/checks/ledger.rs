@@ -1,0 +1,382 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::ledger::{Ask, Event, Ledger, Outcome, Step, User, Wish};
+
+const FIRST: User = 0;
+const SECOND: User = 1;
+
+#[test]
+fn a_lifecycle_is_measured_from_the_later_intended_ask() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    scene.ask(10);
+
+    let [first, second] = scene.meet(30, 42);
+    assert_eq!(first, scene.confirm(FIRST));
+    assert_eq!(second, scene.confirm(SECOND));
+    assert_eq!(scene.confirmed(FIRST), None);
+    assert_eq!(scene.confirmed(SECOND), None);
+    assert_eq!(scene.ready(FIRST, 50), scene.leave(FIRST));
+    assert_eq!(scene.ready(SECOND, 47), scene.leave(SECOND));
+    scene.left(FIRST, 60);
+    scene.left(SECOND, 61);
+
+    assert!(scene.ledger.is_quiet());
+    let figures = scene.ledger.take_figures();
+    assert_eq!(figures.done, 1);
+    assert_eq!(figures.last_done, Some(scene.at(61)));
+    assert_eq!(figures.first_due, Some(scene.at(0)));
+    assert_eq!(figures.matched.summary().unwrap().max, 32.0);
+    assert_eq!(figures.confirmed.summary().unwrap().max, 5.0);
+    scene.assert_no_violations();
+}
+
+#[test]
+fn nobody_leaves_before_the_confirmation_is_answered() {
+    let mut scene = Scene::matched();
+
+    let early = scene.ready(FIRST, 50);
+    let answered = scene.confirmed(FIRST);
+
+    assert_eq!((early, answered), (None, scene.leave(FIRST)));
+}
+
+#[test]
+fn a_refused_confirmation_is_repeated_while_that_may_help() {
+    let mut scene = Scene::matched();
+    let answer = |scene: &mut Scene, status| {
+        let refused = Outcome::Refused(status);
+        scene
+            .ledger
+            .confirm_answered(FIRST, scene.match_id, refused)
+    };
+
+    let overload = answer(&mut scene, 503);
+    let for_good = answer(&mut scene, 404);
+
+    let again = Step::Confirm {
+        user: FIRST,
+        match_id: scene.match_id,
+        again: true,
+    };
+    assert_eq!((overload, for_good), (Some(again), None));
+    let errors = scene.ledger.take_figures().errors;
+    assert_eq!(
+        errors.into_iter().collect::<Vec<_>>(),
+        [("confirm 404".to_owned(), 1), ("confirm 503".to_owned(), 1),]
+    );
+}
+
+#[test]
+fn an_ask_waits_for_a_free_user_and_keeps_its_intended_moment() {
+    let mut scene = Scene::new();
+    let [first, _, third] = [0, 1, 2].map(|ms| scene.due(ms));
+
+    let freed = scene.answer_ask(FIRST, 0, Outcome::Refused(503));
+
+    let [intended, late] = [0, 2].map(|ms| scene.at(ms));
+    let ask = |intended| Step::Ask {
+        user: FIRST,
+        ask: Ask {
+            intended,
+            bucket: 0,
+        },
+    };
+    assert_eq!(
+        (first, third, freed),
+        (Some(ask(intended)), None, Some(ask(late)))
+    );
+}
+
+#[test]
+fn a_pair_that_is_not_symmetric_is_a_violation() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    scene.ask(0);
+
+    scene.found(FIRST, scene.match_id, "b", 5);
+    scene.found(SECOND, scene.match_id, "c", 6);
+
+    scene.assert_violations(&["is none of ours", "is not symmetric"]);
+}
+
+#[test]
+fn somebody_matched_with_themselves_is_a_violation() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+
+    scene.found(FIRST, scene.match_id, "a", 5);
+
+    scene.assert_violations(&["matched with themselves"]);
+}
+
+#[test]
+fn a_second_match_at_once_is_a_violation() {
+    let mut scene = Scene::matched();
+
+    scene.found(FIRST, Uuid::new_v4(), "b", 50);
+
+    scene.assert_violations(&["two matches at once"]);
+}
+
+#[test]
+fn a_match_for_something_else_or_for_nobody_s_ask_is_a_violation() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    scene.topic = "Graph";
+
+    scene.found(FIRST, scene.match_id, "b", 5);
+    scene.found(SECOND, scene.match_id, "a", 5);
+
+    scene.assert_violations(&["was matched for", "without asking"]);
+}
+
+#[test]
+fn two_sessions_of_a_match_are_a_violation_wherever_they_are_told() {
+    let mut scene = Scene::matched();
+    scene.ready(FIRST, 50);
+    scene.session_id = Uuid::new_v4();
+
+    scene.ready(SECOND, 50);
+    let other = Outcome::Done(Some(scene.session_id));
+    scene.ledger.confirm_answered(FIRST, scene.match_id, other);
+
+    scene.assert_violations(&["has two sessions", "has two sessions"]);
+}
+
+#[test]
+fn a_session_of_two_matches_is_a_violation() {
+    let mut scene = Scene::matched();
+    for user in [FIRST, SECOND] {
+        scene.confirmed(user);
+        scene.ready(user, 50);
+        scene.left(user, 60);
+    }
+    scene.match_id = Uuid::new_v4();
+    scene.ask(70);
+    scene.ask(70);
+    scene.meet(75, 75);
+
+    scene.ready(FIRST, 80);
+
+    scene.assert_violations(&["was another match's before"]);
+}
+
+#[test]
+fn whoever_is_left_in_the_middle_is_lost() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    scene.ask(0);
+    scene.found(FIRST, scene.match_id, "b", 5);
+    assert!(!scene.ledger.is_quiet());
+
+    let alone = scene.ledger.close();
+
+    assert_eq!(alone, [(SECOND, Uuid::nil())]);
+    scene.assert_violations(&["b was not"]);
+}
+
+#[test]
+fn one_who_waits_alone_is_not_lost_but_two_in_a_bucket_are() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    assert!(scene.ledger.is_quiet());
+    assert_eq!(scene.ledger.close(), [(FIRST, Uuid::nil())]);
+    scene.assert_no_violations();
+
+    scene.ask(1);
+
+    assert!(!scene.ledger.is_quiet());
+    scene.ledger.close();
+    scene.assert_violations(&["2 people still wait"]);
+}
+
+#[test]
+fn an_answer_after_everything_else_frees_its_user_too() {
+    let mut scene = Scene::new();
+    scene.due(0);
+    scene.due(0);
+    scene.meet(5, 5);
+    for user in [FIRST, SECOND] {
+        scene.confirmed(user);
+        scene.ready(user, 10);
+        scene.left(user, 15);
+    }
+    assert!(!scene.ledger.is_quiet());
+
+    for user in [FIRST, SECOND] {
+        scene.answer_ask(user, 0, Outcome::Done(Uuid::nil()));
+    }
+
+    assert!(scene.ledger.is_quiet());
+    scene.assert_no_violations();
+}
+
+#[test]
+fn an_expired_match_puts_back_whoever_is_told_so() {
+    let mut scene = Scene::matched();
+    let expired = |requeued| Event::MatchExpired {
+        match_id: scene.match_id,
+        reason: "confirmation_timeout".to_owned(),
+        requeued,
+    };
+    let events = [expired(true), expired(false)];
+
+    for (user, event) in [FIRST, SECOND].into_iter().zip(events) {
+        let at = scene.at(50);
+        scene.ledger.event(user, event, at);
+    }
+
+    assert_eq!(scene.ledger.close(), [(FIRST, Uuid::nil())]);
+    scene.assert_no_violations();
+}
+
+#[test]
+fn a_time_out_next_to_others_who_wait_is_a_violation() {
+    let mut scene = Scene::new();
+    scene.ask(0);
+    scene.ask(0);
+    let over = Event::RequestTimeout {
+        request_id: Uuid::nil(),
+    };
+
+    for user in [FIRST, SECOND] {
+        let at = scene.at(60_000);
+        scene.ledger.event(user, over.clone(), at);
+    }
+
+    scene.assert_violations(&["although 1 others waited"]);
+}
+
+/// Two people, `a` and `b`, and one bucket.
+struct Scene {
+    ledger: Ledger,
+    began: Instant,
+    match_id: Uuid,
+    session_id: Uuid,
+    topic: &'static str,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let wish = Wish {
+            difficulty: "Easy",
+            topic: "Array".to_owned(),
+        };
+        Self {
+            ledger: Ledger::new(vec!["a".to_owned(), "b".to_owned()], vec![wish]),
+            began: Instant::now(),
+            match_id: Uuid::new_v4(),
+            session_id: Uuid::new_v4(),
+            topic: "Array",
+        }
+    }
+
+    /// Both asked and were told.
+    fn matched() -> Self {
+        let mut scene = Self::new();
+        scene.ask(0);
+        scene.ask(0);
+        scene.meet(5, 5);
+        scene
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.began + Duration::from_millis(ms)
+    }
+
+    fn due(&mut self, ms: u64) -> Option<Step> {
+        let intended = self.at(ms);
+        self.ledger.due(Ask {
+            intended,
+            bucket: 0,
+        })
+    }
+
+    /// An ask that is accepted at once.
+    fn ask(&mut self, ms: u64) {
+        let Some(Step::Ask { user, .. }) = self.due(ms) else {
+            panic!("nobody is free");
+        };
+        self.answer_ask(user, ms, Outcome::Done(Uuid::nil()));
+    }
+
+    fn answer_ask(&mut self, user: User, ms: u64, outcome: Outcome<Uuid>) -> Option<Step> {
+        let intended = self.at(ms);
+        let ask = Ask {
+            intended,
+            bucket: 0,
+        };
+        self.ledger.ask_answered(user, ask, outcome, intended)
+    }
+
+    /// Both are told of each other, at these moments.
+    fn meet(&mut self, first_ms: u64, second_ms: u64) -> [Option<Step>; 2] {
+        let first = self.found(FIRST, self.match_id, "b", first_ms);
+        let second = self.found(SECOND, self.match_id, "a", second_ms);
+        [first, second]
+    }
+
+    fn found(&mut self, user: User, match_id: Uuid, partner: &str, ms: u64) -> Option<Step> {
+        let event = Event::MatchFound {
+            match_id,
+            partner_id: partner.to_owned(),
+            difficulty: "Easy".to_owned(),
+            topic: self.topic.to_owned(),
+        };
+        self.ledger.event(user, event, self.at(ms))
+    }
+
+    fn confirmed(&mut self, user: User) -> Option<Step> {
+        self.ledger
+            .confirm_answered(user, self.match_id, Outcome::Done(None))
+    }
+
+    fn ready(&mut self, user: User, ms: u64) -> Option<Step> {
+        let event = Event::MatchReady {
+            match_id: self.match_id,
+            session_id: self.session_id,
+            partner_id: ["b", "a"][user].to_owned(),
+        };
+        self.ledger.event(user, event, self.at(ms))
+    }
+
+    fn left(&mut self, user: User, ms: u64) {
+        let at = self.at(ms);
+        self.ledger
+            .leave_answered(user, self.session_id, Outcome::Done(()), at);
+    }
+
+    fn confirm(&self, user: User) -> Option<Step> {
+        Some(Step::Confirm {
+            user,
+            match_id: self.match_id,
+            again: false,
+        })
+    }
+
+    fn leave(&self, user: User) -> Option<Step> {
+        Some(Step::Leave {
+            user,
+            session_id: self.session_id,
+            again: false,
+        })
+    }
+
+    fn assert_no_violations(&mut self) {
+        assert_eq!(self.ledger.take_violations().shown, [""; 0]);
+    }
+
+    /// Each violation contains its part, in order.
+    fn assert_violations(&mut self, parts: &[&str]) {
+        let shown = self.ledger.take_violations().shown;
+        let fits = shown
+            .iter()
+            .zip(parts)
+            .all(|(text, part)| text.contains(part));
+        assert!(fits && shown.len() == parts.len(), "{shown:#?}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The tests of the load tool: a root of their own, because a bench without a harness cannot hold any.
+#![allow(dead_code, reason = "not everything that the tool uses is under test")]
+
+mod checks;
+mod client;
+mod faults;
+mod ledger;
+mod meter;
+mod stats;
+mod timetable;
