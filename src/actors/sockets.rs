@@ -73,7 +73,7 @@ impl Sockets {
     }
 
     /// Tells one socket only.
-    pub fn tell_one(&mut self, user: &UserId, id: SocketId, notice: Notice) {
+    pub fn tell_one(&self, user: &UserId, id: SocketId, notice: Notice) {
         if let Some(sockets) = self.by_user.get(user)
             && let Some(socket) = sockets.iter().find(|socket| socket.id == id)
         {

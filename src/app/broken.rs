@@ -26,7 +26,12 @@ pub fn watch() -> Arc<Notify> {
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let text = panic.payload_as_str().unwrap_or("a panic without a text");
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("a panic without a text");
         error!(place, "panicked at {place}: {text}");
         if MUST_NOT_PANIC.get() {
             notifier.notify_one();

@@ -52,6 +52,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(on("/", get().to(pages::home)))
         .service(on("/dev/token", post().to(pages::dev_token)))
+        .service(on("/admin", get().to(pages::admin)))
         .service(on("/health", get().to(operations::health)))
         .service(on("/livez", get().to(operations::livez)))
         .service(on("/readyz", get().to(operations::readyz)))

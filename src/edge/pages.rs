@@ -14,6 +14,7 @@ use crate::domain::UserId;
 use crate::settings::DevTokens;
 
 const PLAYGROUND: &str = include_str!("assets/playground.html");
+const ADMIN: &str = include_str!("assets/admin.html");
 /// What a page may load: nothing but itself, and calls to this server.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
@@ -31,11 +32,20 @@ pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
         });
         return HttpResponse::Ok().json(about);
     }
+    page(PLAYGROUND)
+}
+
+/// `GET /admin`: the page alone, for everybody; it reads its data as any other operator does.
+pub async fn admin() -> HttpResponse {
+    page(ADMIN)
+}
+
+fn page(html: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(ContentType::html())
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(PLAYGROUND)
+        .body(html)
 }
 
 /// `POST /dev/token`: exists in dev only, and answers callers on this machine only unless told

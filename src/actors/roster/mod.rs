@@ -304,7 +304,7 @@ impl RosterActor {
         }
     }
 
-    fn route_withdraw(&mut self, withdraw: WithdrawTicket) {
+    fn route_withdraw(&self, withdraw: WithdrawTicket) {
         let claim = self.roster.claim(&withdraw.user);
         let Some(claim) = claim.filter(|claim| claim.place.ticket == withdraw.ticket) else {
             let _ = withdraw.reply.send(None);

@@ -7,6 +7,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::contradictions;
 use super::rows::{IN_SESSION, LiveTicketRow, MatchRow, SessionRow};
 use crate::adapters::schema::{Id, matches, outbox, sessions, tickets};
 use crate::domain::{Breach, Guarantee, MatchId, Place, Ticket, TicketId, Timestamp, UserId};
@@ -105,6 +106,7 @@ pub(super) fn assemble(rows: LiveRows) -> LiveState {
     let waiting = assembly.sort_tickets(rows.tickets);
     for row in &rows.matches {
         assembly.seen_at(row.proposed_at_ms);
+        assembly.report(contradictions::in_match(row), row.id);
         assembly.add_match(row);
     }
     assembly.leave_out_lone_tickets();
@@ -138,6 +140,9 @@ impl Assembly {
     fn sort_tickets(&mut self, tickets: Vec<LiveTicket>) -> Vec<Ticket> {
         let mut waiting = Vec::with_capacity(tickets.len());
         for ticket in tickets {
+            if let Ok((ticket, _)) = &ticket {
+                self.report(contradictions::in_ticket(ticket), ticket.id.into());
+            }
             match ticket {
                 Ok((ticket, None)) => waiting.push(ticket),
                 Ok((ticket, Some(match_id))) => {
@@ -257,8 +262,238 @@ impl Assembly {
         self.live.newest = self.live.newest.max(Some(Timestamp::from_ms(at_ms)));
     }
 
+    /// What a row says that cannot be, though it is good enough to go on with.
+    fn report(&mut self, breaches: impl IntoIterator<Item = Breach>, id: Id) {
+        for breach in breaches {
+            tracing::error!(id = %id.0, "found at the start: {}", breach.seen);
+            self.live.contradictions.push(breach);
+        }
+    }
+
     fn leave_out(&mut self, guarantee: Guarantee, seen: &'static str, id: Id) {
         tracing::error!(id = %id.0, "left out at the start: {seen}");
         self.live.contradictions.push(Breach { guarantee, seen });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::sqlite::Sqlite;
+
+    use super::*;
+    use crate::adapters::store::sqlite::testing;
+    use crate::domain::testing::{at_ms, match_id, session_id, ticket, user};
+    use crate::domain::{BucketKey, Proposal, Question, SessionRecord};
+
+    fn match_row(number: u64, tickets: [u64; 2]) -> MatchRow {
+        let bucket: BucketKey = ticket(1).wish.bucket();
+        MatchRow::proposed(&Proposal {
+            id: match_id(number),
+            session: session_id(number),
+            bucket,
+            tickets: tickets.map(|number| ticket(number).id),
+            users: tickets.map(user),
+            proposed_at: at_ms(5_000),
+            expires_at: at_ms(9_000),
+        })
+    }
+
+    fn session(number: u64, its_match: u64, tickets: [u64; 2]) -> (SessionRow, MatchRow) {
+        let record = SessionRecord {
+            id: session_id(number),
+            match_id: match_id(its_match),
+            users: tickets.map(user),
+            question: Question {
+                id: 1,
+                title: "Two Sum".into(),
+                difficulty: "easy".into(),
+                topics: vec!["Array".into()],
+            },
+            opened_at: at_ms(6_000),
+            ends_at: at_ms(99_000),
+            left: [false, false],
+        };
+        let mut row = match_row(its_match, tickets);
+        row.state = IN_SESSION.to_owned();
+        (SessionRow::opened(&record).unwrap(), row)
+    }
+
+    fn waiting(number: u64) -> LiveTicket {
+        Ok((ticket(number), None))
+    }
+
+    fn matched(number: u64, its_match: u64) -> LiveTicket {
+        Ok((ticket(number), Some(match_id(its_match))))
+    }
+
+    fn rows(tickets: Vec<LiveTicket>, matches: Vec<MatchRow>) -> LiveRows {
+        LiveRows {
+            tickets,
+            matches,
+            sessions: Vec::new(),
+            newest_ms: None,
+        }
+    }
+
+    fn seen(live: &LiveState) -> Vec<&'static str> {
+        live.contradictions
+            .iter()
+            .map(|breach| breach.seen)
+            .collect()
+    }
+
+    #[test]
+    fn rows_without_a_contradiction_are_all_there() {
+        let mut all = rows(
+            vec![matched(1, 1), matched(2, 1), waiting(3)],
+            vec![match_row(1, [1, 2])],
+        );
+        all.sessions.push(session(2, 2, [4, 5]));
+
+        let live = assemble(all);
+
+        assert_eq!(seen(&live), [""; 0]);
+        assert_eq!(live.tickets, [ticket(3)]);
+        assert_eq!(live.matches[0].tickets, [ticket(1), ticket(2)]);
+        assert_eq!(live.matches[0].session, session_id(1));
+        assert_eq!(live.sessions[0].tickets, [ticket(4).id, ticket(5).id]);
+        assert_eq!(live.newest, Some(at_ms(6_000)));
+    }
+
+    #[test]
+    fn the_later_of_two_live_tickets_of_one_user_is_left_out() {
+        let mut second = ticket(3);
+        second.user = user(1);
+
+        let live = assemble(rows(vec![waiting(1), Ok((second, None))], Vec::new()));
+
+        assert_eq!(live.tickets, [ticket(1)]);
+        assert_eq!(seen(&live), ["a user has two live tickets"]);
+    }
+
+    #[test]
+    fn a_matched_ticket_goes_before_a_waiting_one_of_the_same_user() {
+        let mut second = ticket(3);
+        second.user = user(3);
+        let mut waits = ticket(1);
+        waits.user = user(3);
+        let tickets = vec![
+            Ok((waits, None)),
+            matched(2, 1),
+            Ok((second, Some(match_id(1)))),
+        ];
+
+        let live = assemble(rows(tickets, vec![match_row(1, [2, 3])]));
+
+        assert_eq!(live.tickets, []);
+        assert_eq!(live.matches.len(), 1);
+        assert_eq!(seen(&live), ["a user has two live tickets"]);
+    }
+
+    #[test]
+    fn a_match_of_one_user_with_themselves_is_left_out_with_its_tickets() {
+        let mut row = match_row(1, [1, 2]);
+        row.second_user.clone_from(&row.first_user);
+
+        let live = assemble(rows(vec![matched(1, 1), matched(2, 1)], vec![row]));
+
+        assert_eq!(live.matches, []);
+        let lone = "a ticket is in a match that is not open";
+        let own = "an open match has one user on both sides";
+        assert_eq!(seen(&live), [own, lone, lone]);
+    }
+
+    #[test]
+    fn a_ticket_in_two_open_matches_stays_in_the_first() {
+        let tickets = vec![matched(1, 1), matched(2, 1), matched(3, 2)];
+        let matches = vec![match_row(1, [1, 2]), match_row(2, [2, 3])];
+
+        let live = assemble(rows(tickets, matches));
+
+        assert_eq!(live.matches.len(), 1);
+        let twice = "a ticket is in two open matches";
+        assert_eq!(
+            seen(&live),
+            [twice, "a ticket is in a match that is not open"]
+        );
+    }
+
+    #[test]
+    fn a_match_whose_ticket_or_user_is_elsewhere_is_left_out() {
+        let mut stranger = match_row(2, [3, 4]);
+        stranger.second_user = "stranger".to_owned();
+        let tickets = vec![matched(1, 1), waiting(2), matched(3, 2), matched(4, 2)];
+
+        let live = assemble(rows(tickets, vec![match_row(1, [1, 2]), stranger]));
+
+        assert_eq!(live.matches, []);
+        assert_eq!(live.tickets, [ticket(2)]);
+        assert_eq!(
+            seen(&live)[..2],
+            [
+                "an open match names a ticket that is not in it",
+                "an open match names a user who is not in it"
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_left_out() {
+        let mut all = rows(vec![Err(ticket(1).id.into()), waiting(2)], Vec::new());
+        let (mut broken, its_match) = session(1, 1, [3, 4]);
+        broken.question_topics = "[".to_owned();
+        all.sessions.push((broken, its_match));
+
+        let live = assemble(all);
+
+        assert_eq!(live.tickets, [ticket(2)]);
+        let unreadable = [
+            "a live ticket cannot be read",
+            "an open session cannot be read",
+        ];
+        assert_eq!(seen(&live), unreadable);
+    }
+
+    #[test]
+    fn one_match_has_one_session() {
+        let mut all = rows(Vec::new(), Vec::new());
+        let (mut second, mut its_match) = session(2, 2, [1, 2]);
+        second.match_id = match_id(1).into();
+        its_match.session_id = session_id(2).into();
+        let (stray, mut other) = session(3, 3, [5, 6]);
+        other.session_id = session_id(9).into();
+        all.sessions
+            .extend([session(1, 1, [1, 2]), (second, its_match), (stray, other)]);
+
+        let live = assemble(all);
+
+        assert_eq!(live.sessions.len(), 1);
+        let unnamed = "a session and its match do not name each other";
+        assert_eq!(seen(&live), ["a match has two sessions", unnamed]);
+    }
+
+    #[test]
+    fn start_up_reads_by_indexes_that_cover_what_is_live() {
+        let connection = &mut testing::migrated();
+        let now = at_ms(1);
+        let mut plan = |sql: String| testing::plan(connection, &sql);
+
+        assert_eq!(
+            plan(diesel::debug_query::<Sqlite, _>(&live_tickets!()).to_string()),
+            ["SCAN tickets USING INDEX tickets_live_by_place"]
+        );
+        assert_eq!(
+            plan(diesel::debug_query::<Sqlite, _>(&open_matches!()).to_string()),
+            ["SCAN matches USING INDEX matches_open"]
+        );
+        let sessions = plan(diesel::debug_query::<Sqlite, _>(&open_sessions!(now)).to_string());
+        assert_eq!(
+            sessions[0],
+            "SEARCH sessions USING INDEX sessions_open (ends_at_ms>?)"
+        );
+        assert_eq!(
+            plan(diesel::debug_query::<Sqlite, _>(&newest_ticket!()).to_string()),
+            ["SCAN tickets"]
+        );
     }
 }

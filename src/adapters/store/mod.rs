@@ -3,6 +3,7 @@
 //! Shared by both backends: the rows, the writer and the reads. Written once per backend: how one
 //! group of writes becomes one transaction.
 
+mod contradictions;
 mod group;
 mod live;
 mod records;

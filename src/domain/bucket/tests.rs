@@ -344,7 +344,7 @@ fn an_ask_that_the_store_could_not_take_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_second_ask_during_the_first_is_a_duplicate_once_the_first_is_stored() {
+fn a_second_ask_during_the_first_is_looked_at_again_once_the_first_is_stored() {
     let mut tested = Tested::new();
     tested.join(1, 1);
 
@@ -357,7 +357,7 @@ fn a_second_ask_during_the_first_is_a_duplicate_once_the_first_is_stored() {
         [
             Opened(ticket(1)),
             asked(1, holds(ticket(1))),
-            asked(7, duplicate(1))
+            Reconsider(CallId(7))
         ]
     );
 }
@@ -834,7 +834,7 @@ fn an_ask_for_a_ticket_that_is_set_aside_waits_for_the_outcome() {
     let away = put_back.proposal_written(1, AWAY, 21);
 
     assert_eq!(granted[1..], [Reconsider(CallId(7))]);
-    assert_eq!(away, [asked(7, duplicate(1))]);
+    assert_eq!(away, [Reconsider(CallId(7))]);
 }
 
 #[test]
@@ -906,9 +906,12 @@ fn an_ask_behind_an_abandoned_one_waits_for_its_end() {
     tested.abandon(1, 8);
 
     let stored = tested.ticket_written(1, STORED, 21);
+    let reconsidered = tested.ask_again(again("Array"), 7, 21);
     let ended = tested.ticket_written(1, STORED, 22);
 
-    assert_eq!(stored.last(), Some(&close(1, TicketOutcome::Withdrawn, 21)));
+    let close = close(1, TicketOutcome::Withdrawn, 21);
+    assert_eq!(stored[2..], [close, Reconsider(CallId(7))]);
+    assert_eq!(reconsidered, []);
     assert_eq!(
         ended,
         [closed(1, TicketOutcome::Withdrawn), Reconsider(CallId(7))]

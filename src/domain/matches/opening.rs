@@ -122,19 +122,23 @@ impl Match {
         self.write(write, Writing::Open(session), effects);
     }
 
-    /// Whoever waits is told; the server goes on trying.
+    /// Whoever waits is told; the server goes on trying, and the time to give up is not put off.
     pub(super) fn try_later(&mut self, now: Timestamp) -> Vec<MatchEffect> {
-        let gives_up_at = self.gives_up_at();
+        let again_at = self.backoff.next(now).min(self.gives_up_at());
+        self.try_at(again_at, now)
+    }
+
+    /// The end itself could not be stored.
+    pub(super) fn give_up_later(&mut self, now: Timestamp) -> Vec<MatchEffect> {
+        let again_at = self.backoff.next(now);
+        self.try_at(again_at, now)
+    }
+
+    fn try_at(&mut self, again_at: Timestamp, now: Timestamp) -> Vec<MatchEffect> {
         let Phase::Opening(opening) = &mut self.phase else {
             return Vec::new();
         };
-        let again_at = self.backoff.next(now);
-        // A wait that begins before the end does not put the end off.
-        opening.step = Step::Retry(if now < gives_up_at {
-            again_at.min(gives_up_at)
-        } else {
-            again_at
-        });
+        opening.step = Step::Retry(again_at);
         let unavailable = |call| MatchEffect::Answer(call, ProposalAnswer::QuestionUnavailable);
         let mut effects: Vec<MatchEffect> = opening
             .take_waiting()

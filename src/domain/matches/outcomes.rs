@@ -180,10 +180,7 @@ impl Match {
 
     /// The database does not know this match as open, although memory did: the database decides.
     fn lost(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
-        effects.push(MatchEffect::Breached(Breach {
-            guarantee: Guarantee::OneOutcome,
-            seen: "an open match was found not to be open in the database",
-        }));
+        effects.push(MatchEffect::Breached(broken_by_refusal(&writing)));
         let waiting = self.over(None);
         for side in Side::BOTH {
             let (ticket, user) = (self.tickets[side.index()].id, self.user(side).clone());
@@ -219,6 +216,7 @@ impl Match {
 
     /// Nothing was stored: everything is as before, and what time demands is tried again.
     fn unavailable(&mut self, writing: Writing, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        let ends = matches!(writing, Writing::End { .. });
         match writing {
             Writing::Confirm { call, .. }
             | Writing::End {
@@ -240,13 +238,29 @@ impl Match {
             }
             | Writing::Open(_) => {}
         }
-        if self.is_opening() {
+        if self.is_opening() && ends {
+            effects.extend(self.give_up_later(now));
+        } else if self.is_opening() {
             effects.extend(self.try_later(now));
         } else if self.expires_at <= now {
             self.phase = Phase::Proposed {
                 again_at: Some(self.backoff.next(now)),
             };
         }
+    }
+}
+
+/// What it breaks that a write about a match that memory knows as open was refused.
+fn broken_by_refusal(writing: &Writing) -> Breach {
+    match writing {
+        Writing::Open(_) => Breach {
+            guarantee: Guarantee::OneSession,
+            seen: "a confirmed match could not become its session in the database",
+        },
+        Writing::Confirm { .. } | Writing::Count { .. } | Writing::End { .. } => Breach {
+            guarantee: Guarantee::OneOutcome,
+            seen: "an open match was found not to be open in the database",
+        },
     }
 }
 
@@ -281,5 +295,50 @@ impl MatchCommand {
             }
             Self::AskAgain(_, call) | Self::Withdraw(call) => MatchEffect::Reconsider(call),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bucket::MatchIds;
+    use crate::domain::limits::Timeouts;
+    use crate::domain::sessions::Question;
+    use crate::domain::testing::{at_ms, match_id, session_id, ticket};
+    use crate::domain::values::EventId;
+    use crate::domain::writes::Refusal;
+
+    #[test]
+    fn a_refused_session_is_a_breach_of_its_own() {
+        let ids = MatchIds {
+            id: match_id(1),
+            session: session_id(1),
+            event: EventId(uuid::Uuid::nil()),
+        };
+        let mut confirmed = Match::new(
+            ids,
+            [ticket(1), ticket(2)],
+            at_ms(9_000),
+            Timeouts::default(),
+        )
+        .with_confirmations([true, true]);
+        let question = Question {
+            id: 7,
+            title: "Two Sum".into(),
+            difficulty: "easy".into(),
+            topics: vec!["Array".into()],
+        };
+        confirmed.on_time(at_ms(10));
+        confirmed.on_question(Some(question.clone()), at_ms(10));
+        confirmed.on_shared(Some(question), at_ms(10));
+
+        let effects = confirmed.on_written(&WriteOutcome::Refused(Refusal::NotOpen), at_ms(10));
+
+        let breach = match &effects[0] {
+            MatchEffect::Breached(breach) => Some(breach.guarantee),
+            _ => None,
+        };
+        assert_eq!(breach, Some(Guarantee::OneSession));
+        assert_eq!(effects.last(), Some(&MatchEffect::Over));
     }
 }

@@ -38,7 +38,7 @@ use crate::actors::roster::RosterActor;
 use crate::domain::limits::{
     SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND,
 };
-use crate::domain::{Breach, Guarantee};
+use crate::domain::{Breach, Guarantee, UserId};
 use crate::observability::breached;
 use crate::settings::Sockets;
 use oversize::Oversize;
@@ -207,20 +207,27 @@ impl Handler<Deliver> for WsActor {
 
     fn handle(&mut self, command: Deliver, ctx: &mut Self::Context) {
         match command {
-            Deliver::Notice { to, notice } if to == self.place.user => match wire::frame(&notice) {
-                Ok(text) => ctx.text(text),
-                Err(fault) => error!("an event has no JSON text: {fault}"),
+            Deliver::Notice { to, notice } => match foreign(&to, &self.place.user) {
+                Some(breach) => breached(breach),
+                None => match wire::frame(&notice) {
+                    Ok(text) => ctx.text(text),
+                    Err(fault) => error!("an event has no JSON text: {fault}"),
+                },
             },
-            Deliver::Notice { .. } => breached(Breach {
-                guarantee: Guarantee::OwnOnly,
-                seen: "an event reached somebody else's socket and was not shown",
-            }),
             Deliver::GoingAway => return Self::close(ctx, CloseCode::Away),
         }
         if self.too_slow.load(Ordering::Relaxed) {
             Self::close(ctx, CloseCode::Again);
         }
     }
+}
+
+/// An event for somebody else than the socket's owner must have gone astray, and is not shown.
+fn foreign(to: &UserId, owner: &UserId) -> Option<Breach> {
+    (to != owner).then_some(Breach {
+        guarantee: Guarantee::OwnOnly,
+        seen: "an event reached somebody else's socket and was not shown",
+    })
 }
 
 impl StreamHandler<Result<Message, ProtocolError>> for WsActor {
@@ -296,4 +303,18 @@ impl Actor for RefusedSocket {
 
 impl StreamHandler<Result<Message, ProtocolError>> for RefusedSocket {
     fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_for_somebody_else_is_a_breach_and_not_shown() {
+        let [ada, bob] = ["ada", "bob"].map(|id| UserId::parse(id).unwrap());
+
+        assert_eq!(foreign(&ada, &ada), None);
+        let breach = foreign(&ada, &bob).map(|breach| breach.guarantee);
+        assert_eq!(breach, Some(Guarantee::OwnOnly));
+    }
 }

@@ -154,3 +154,138 @@ fn is_busy(message: &str) -> bool {
 fn unwritable(error: serde_json::Error) -> DieselError {
     DieselError::SerializationError(Box::new(error))
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use diesel::prelude::*;
+    use diesel::sql_types::Text;
+    use diesel_migrations::MigrationHarness;
+
+    use super::MIGRATIONS;
+
+    /// A fresh database in memory.
+    pub(crate) fn migrated() -> SqliteConnection {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        connection.run_pending_migrations(MIGRATIONS).unwrap();
+        connection
+    }
+
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    /// How SQLite would run what `debug_query` shows.
+    pub(crate) fn plan(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
+        let text = query.split(" -- binds").next().unwrap();
+        let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"));
+        let steps: Vec<Step> = steps.load(connection).unwrap();
+        steps.into_iter().map(|step| step.detail).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::Connection;
+
+    use super::*;
+    use crate::domain::testing::{at_ms, match_id, session_id, ticket};
+    use crate::domain::{EventId, Proposal, Question, SessionRecord, Side};
+
+    #[test]
+    fn a_lock_that_somebody_else_holds_is_worth_another_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.db");
+        let path = path.to_str().unwrap();
+        let mut ours = open::prepare(path).unwrap();
+        let mut theirs = open::connect(path).unwrap();
+
+        let while_locked = theirs
+            .immediate_transaction(|_| {
+                QueryResult::Ok(run_group(&mut ours, &[Write::OpenTicket(ticket(1))]))
+            })
+            .unwrap();
+        let afterwards = run_group(&mut ours, &[Write::OpenTicket(ticket(1))]);
+
+        assert!(
+            matches!(while_locked, Err(GroupError::Contended(_))),
+            "{while_locked:?}"
+        );
+        assert_eq!(afterwards, Ok(vec![WriteOutcome::Stored]));
+    }
+
+    /// From two tickets to their session.
+    fn lifecycle(number: u64, event: u128) -> [Write; 6] {
+        let both = [ticket(2 * number), ticket(2 * number + 1)];
+        let tickets = both.each_ref().map(|ticket| ticket.id);
+        let users = both.each_ref().map(|ticket| ticket.user.clone());
+        let proposal = Proposal {
+            id: match_id(number),
+            session: session_id(number),
+            bucket: both[0].wish.bucket(),
+            tickets,
+            users: users.clone(),
+            proposed_at: at_ms(5),
+            expires_at: at_ms(9),
+        };
+        let session = SessionRecord {
+            id: session_id(number),
+            match_id: match_id(number),
+            users,
+            question: Question {
+                id: 1,
+                title: "Two Sum".into(),
+                difficulty: "easy".into(),
+                topics: Vec::new(),
+            },
+            opened_at: at_ms(6),
+            ends_at: at_ms(7),
+            left: [false, false],
+        };
+        let confirm = |side| Write::ConfirmMatch {
+            match_id: match_id(number),
+            side,
+        };
+        let [first, second] = both.map(Write::OpenTicket);
+        let open = Write::OpenSession {
+            session,
+            tickets,
+            event: EventId(uuid::Uuid::from_u128(event)),
+        };
+        let [one, other] = Side::BOTH.map(confirm);
+        [
+            first,
+            second,
+            Write::ProposeMatch(proposal),
+            one,
+            other,
+            open,
+        ]
+    }
+
+    #[test]
+    fn a_write_that_breaks_a_constraint_fails_its_group_and_leaves_nothing_of_it() {
+        let mut connection = testing::migrated();
+        let stored = run_group(&mut connection, &lifecycle(1, 7));
+        assert_eq!(stored, Ok(vec![WriteOutcome::Stored; 6]));
+
+        let same_event = run_group(&mut connection, &lifecycle(2, 7));
+        let other_event = run_group(&mut connection, &lifecycle(2, 8));
+
+        assert!(
+            matches!(same_event, Err(GroupError::Unfit(_))),
+            "{same_event:?}"
+        );
+        assert_eq!(other_event, Ok(vec![WriteOutcome::Stored; 6]));
+    }
+
+    #[test]
+    fn a_store_that_cannot_write_is_away() {
+        let mut no_tables = SqliteConnection::establish(":memory:").unwrap();
+
+        let away = run_group(&mut no_tables, &[Write::OpenTicket(ticket(1))]);
+
+        assert!(matches!(away, Err(GroupError::Away(_))), "{away:?}");
+    }
+}

@@ -149,7 +149,7 @@ impl SqliteStore {
 }
 
 /// Makes the folder, opens the file and brings its tables up to date.
-fn prepare(path: &str) -> Result<SqliteConnection, StoreOpenError> {
+pub(super) fn prepare(path: &str) -> Result<SqliteConnection, StoreOpenError> {
     if let Some(folder) = Path::new(path)
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

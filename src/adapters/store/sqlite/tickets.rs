@@ -3,10 +3,21 @@
 use diesel::prelude::*;
 use diesel::{QueryResult, SqliteConnection};
 
+use super::super::live::is_live;
 use super::super::rows::{self, MATCHED, TicketRow, WAITING};
 use super::unwritable;
 use crate::adapters::schema::{Id, tickets};
 use crate::domain::{Refusal, Ticket, TicketId, TicketOutcome, Timestamp, WriteOutcome};
+
+/// The live ticket of a user; a macro, so that a test can see how it would be run.
+macro_rules! live_ticket_of {
+    ($user:expr) => {
+        tickets::table
+            .filter(tickets::user_id.eq($user.as_str()))
+            .filter(is_live())
+            .select((tickets::id, tickets::status))
+    };
+}
 
 /// A new waiting ticket, if its user has no live one.
 pub(super) fn open(
@@ -97,11 +108,7 @@ pub(super) fn already_live(
     connection: &mut SqliteConnection,
     ticket: &Ticket,
 ) -> QueryResult<Refusal> {
-    let (live, status): (Id, String) = tickets::table
-        .filter(tickets::user_id.eq(ticket.user.as_str()))
-        .filter(super::super::live::is_live())
-        .select((tickets::id, tickets::status))
-        .first(connection)?;
+    let (live, status): (Id, String) = live_ticket_of!(ticket.user).first(connection)?;
     Ok(Refusal::AlreadyLive {
         ticket: live.into(),
         matched: status == MATCHED,
@@ -121,5 +128,26 @@ fn stored_or_not_waiting(stored: bool, ticket: TicketId) -> WriteOutcome {
         WriteOutcome::Stored
     } else {
         WriteOutcome::Refused(Refusal::NotWaiting(vec![ticket]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::sqlite::Sqlite;
+
+    use super::super::testing;
+    use super::*;
+    use crate::domain::testing::user;
+
+    #[test]
+    fn whoever_asks_twice_is_found_by_index() {
+        let query = diesel::debug_query::<Sqlite, _>(&live_ticket_of!(user(1))).to_string();
+
+        let plan = testing::plan(&mut testing::migrated(), &query);
+
+        assert_eq!(
+            plan,
+            ["SEARCH tickets USING INDEX tickets_one_live_per_user (user_id=?)"]
+        );
     }
 }
