@@ -167,6 +167,16 @@ impl CommandLine {
     }
 }
 
+impl Arrivals {
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Even => "even",
+            Self::Poisson => "poisson",
+        }
+    }
+}
+
 impl Common {
     fn fits(&self, scenario: &str) -> bool {
         match scenario {

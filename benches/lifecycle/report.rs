@@ -91,8 +91,11 @@ impl Table {
     pub fn print(&self, title: &str) {
         println!("\n{title}");
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
+        let width = |column: usize| {
+            let cells = self
+                .rows
+                .iter()
+                .filter_map(|row: &Vec<String>| row.get(column));
             cells
                 .map(|cell| cell.chars().count())
                 .max()

@@ -31,11 +31,15 @@ pub struct Server {
     started: Option<Started>,
 }
 
-/// A process of our own, killed when dropped.
+/// A server of our own.
 struct Started {
-    child: Child,
+    process: Process,
     folder: Folder,
 }
+
+/// Exactly the process that was started, killed when dropped. What it stored is thrown away, so there
+/// is nothing to be orderly for.
+struct Process(Child);
 
 /// Where a server of our own works; removed when dropped.
 pub struct Folder(TempDir);
@@ -95,7 +99,10 @@ impl Server {
         let began = Instant::now();
         let child = command.spawn().context("the server cannot be started")?;
         let pid = child.id();
-        let mut started = Started { child, folder };
+        let mut started = Started {
+            process: Process(child),
+            folder,
+        };
         let target = started.address(began).await?;
         while !is_ready(&target).await {
             started.must_run_since(began)?;
@@ -112,9 +119,8 @@ impl Server {
 
     /// Ends the process of our own and gives its folder back.
     pub fn kill(mut self) -> Option<Folder> {
-        let started = self.started.take()?;
-        let Started { mut child, folder } = started;
-        end(&mut child);
+        let Started { process, folder } = self.started.take()?;
+        drop(process);
         Some(folder)
     }
 
@@ -122,7 +128,7 @@ impl Server {
     pub async fn faults(&mut self) -> anyhow::Result<Violations> {
         let mut faults = Violations::default();
         if let Some(started) = &mut self.started {
-            if let Some(status) = started.child.try_wait()? {
+            if let Some(status) = started.process.0.try_wait()? {
                 faults.note(format!("the server ended by itself with {status}"));
                 return Ok(faults);
             }
@@ -170,7 +176,7 @@ impl Started {
 
     fn must_run_since(&mut self, began: Instant) -> anyhow::Result<()> {
         let log = || fs::read_to_string(self.folder.log()).unwrap_or_default();
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.process.0.try_wait()? {
             bail!(
                 "the server ended with {status} before it was ready:\n{}",
                 log()
@@ -183,16 +189,11 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for Process {
     fn drop(&mut self) {
-        end(&mut self.child);
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-}
-
-/// Ends exactly this process. What it stored is thrown away, so there is nothing to be orderly for.
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 fn command(

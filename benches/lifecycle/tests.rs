@@ -1,5 +1,9 @@
 //! The tests of the load tool: a root of their own, because a bench without a harness cannot hold any.
-#![allow(dead_code, reason = "not everything that the tool uses is under test")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "not everything that the tool uses is under test"
+)]
 
 mod checks;
 mod client;

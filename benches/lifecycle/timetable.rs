@@ -46,11 +46,6 @@ impl Timetable {
         Self(moments)
     }
 
-    /// How many asks there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Each moment in order.
     pub fn moments(&self) -> &[Duration] {
         &self.0
@@ -64,8 +59,8 @@ impl Timetable {
         let (sender, receiver) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             let begin = Instant::now() + RUN_UP;
-            for (number, moment) in self.0.into_iter().enumerate() {
-                let at = begin + moment;
+            for (number, moment) in self.moments().iter().enumerate() {
+                let at = begin + *moment;
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
                 if sender.send((number, at)).is_err() {
                     return;

@@ -10,4 +10,5 @@ mod api;
     reason = "black-box tests measure real time"
 )]
 mod harness;
+mod simulation;
 mod tidy;

@@ -195,7 +195,7 @@ fn serve(
 
 /// Reads until the head of a request has come; bodies in these tests come with it.
 fn read_request(stream: &mut TcpStream) {
-    let mut received = Vec::new();
+    let mut received: Vec<u8> = Vec::new();
     while !received.windows(4).any(|four| four == b"\r\n\r\n") {
         let mut chunk = [0; 1_024];
         let length = stream.read(&mut chunk).unwrap();

@@ -36,11 +36,6 @@ impl Pool {
         })
     }
 
-    /// Where they lead.
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
     /// Sends a request as soon as a connection is free, and awaits the answer.
     pub async fn call(&self, request: &[u8]) -> Result<Answer, Fault> {
         let place = self.places.acquire().await;

@@ -65,17 +65,7 @@ impl Ledger {
 
     /// Compares what the two members were told.
     fn pair_up(&mut self, match_id: Uuid, told: Told) {
-        let own_id = &self.ids[told.user];
-        if told.partner_id == *own_id {
-            self.violate(format!(
-                "{own_id} was matched with themselves in {match_id}"
-            ));
-        } else if !self.by_id.contains_key(&told.partner_id) {
-            let partner = &told.partner_id;
-            self.violate(format!(
-                "{own_id} was matched in {match_id} with {partner}, who is none of ours"
-            ));
-        }
+        self.check_partner(match_id, &told);
         let Some(pair) = self.matches.get_mut(&match_id) else {
             let pair = Pair {
                 first: told,
@@ -88,9 +78,10 @@ impl Ledger {
             return;
         };
         let first = &pair.first;
-        let first_id = &self.ids[first.user];
+        let [first_id, own_id] = [first.user, told.user].map(|user| &self.ids[user]);
         if pair.second.is_some() {
-            self.violate(format!("match {match_id} has a third member: {own_id}"));
+            self.violations
+                .note(format!("match {match_id} has a third member: {own_id}"));
             return;
         }
         if first.partner_id != *own_id || told.partner_id != *first_id {
@@ -105,6 +96,18 @@ impl Ledger {
         let latency = both_told.saturating_duration_since(later_ask);
         self.figures.matched.record(latency);
         pair.second = Some(told);
+    }
+
+    fn check_partner(&mut self, match_id: Uuid, told: &Told) {
+        let id = &self.ids[told.user];
+        let partner = &told.partner_id;
+        if partner == id {
+            self.violate(format!("{id} was matched with themselves in {match_id}"));
+        } else if !self.by_id.contains_key(partner) {
+            self.violate(format!(
+                "{id} was matched in {match_id} with {partner}, who is none of ours"
+            ));
+        }
     }
 
     /// The answer to a confirmation; 200 comes with the session's id where there is one already.

@@ -22,8 +22,11 @@ pub async fn run(common: &Common, options: &Load) -> anyhow::Result<Results> {
         runs.push(one_run(common, options, &mut violations).await?);
     }
     let title = format!(
-        "load: {} s per point, {} buckets, {} users, {:?} arrivals; latencies in ms",
-        options.seconds, options.buckets, options.users, options.arrivals
+        "load: {} s per point, {} buckets, {} users, {} arrivals; latencies in ms",
+        options.seconds,
+        options.buckets,
+        options.users,
+        options.arrivals.name()
     );
     let json = show(&title, "load", &runs)?;
     Ok(Results { json, violations })

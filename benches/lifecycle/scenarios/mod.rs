@@ -10,8 +10,6 @@ mod start;
 use crate::options::{Common, Scenario};
 use crate::report::Results;
 
-pub use point::Point;
-
 /// Runs one scenario and prints its table.
 pub async fn run(common: &Common, scenario: Scenario) -> anyhow::Result<Results> {
     match scenario {

@@ -4,6 +4,7 @@ mod auth;
 mod bad_input;
 mod configuration;
 mod crash;
+mod guarantees;
 mod matches;
 mod operations;
 mod origins;

@@ -1,4 +1,4 @@
-//! How often one user may ask: contract §9.
+//! How often one user may ask, and what happens when everything is in use: contract §2 and §9.
 
 use crate::harness::*;
 
@@ -76,4 +76,52 @@ async fn a_leave_and_a_cancel_are_not_held_up_by_the_rate_of_asks() {
         *ada.leave(&unknown).await.expect(200),
         json!({"status": "ok"})
     );
+}
+
+#[actix_rt::test]
+async fn a_full_server_refuses_one_more_ticket_and_takes_it_once_there_is_room() {
+    let server = Server::with("MAX_TICKETS", 2).start().await;
+    let (ada, bob, cleo) = (server.user("ada"), server.user("bob"), server.user("cleo"));
+    let first = ada.open_ticket("Easy", "Array").await;
+    let second = bob.open_ticket("Easy", "Graph").await;
+
+    let refused = cleo.ask("Easy", "Tree").await;
+
+    refused.expect(503);
+    assert_eq!(ada.state(&first).await, "pending");
+    assert_eq!(bob.state(&second).await, "pending");
+    ada.cancel(&first).await.expect(200);
+    let third = cleo.open_ticket("Easy", "Tree").await;
+    assert_eq!(cleo.state(&third).await, "pending");
+}
+
+#[actix_rt::test]
+async fn a_server_with_all_its_buckets_in_use_still_serves_those() {
+    let server = Server::with("MAX_BUCKETS", 2).start().await;
+    let (ada, bob, cleo) = (server.user("ada"), server.user("bob"), server.user("cleo"));
+    let first = ada.open_ticket("Easy", "Array").await;
+    let second = bob.open_ticket("Easy", "Graph").await;
+
+    cleo.ask("Easy", "Tree").await.expect(503);
+
+    let third = cleo.open_ticket("Easy", "Array").await;
+    assert_eq!(ada.matched(&first).await, cleo.matched(&third).await);
+    bob.cancel(&second).await.expect(200);
+    bob.open_ticket("Easy", "Tree").await;
+}
+
+#[actix_rt::test]
+async fn a_server_with_all_its_sockets_open_refuses_one_more_and_serves_the_rest() {
+    let server = Server::with("MAX_SOCKETS", 2).start().await;
+    let (ada, bob, cleo) = (server.user("ada"), server.user("bob"), server.user("cleo"));
+    let (ada_screen, _bob_screen) = (ada.connect().await, bob.connect().await);
+
+    let mut raw = Raw::connect(server.api()).await;
+    raw.send(upgrade(&format!("/ws?token={}", cleo.token), ""))
+        .await;
+    let refused = raw.reply().await.expect("a handshake is answered");
+
+    refused.expect(503);
+    scenes::pair_up(ada, cleo, "Array").await;
+    ada_screen.match_with("cleo").await;
 }

@@ -185,16 +185,7 @@ impl World {
         // A timer that is due although everything has just been told the time would spin.
         let buckets = self.buckets.values().filter_map(Bucket::next_wake);
         let matches = self.matches.values().filter_map(Match::next_wake);
-        let busy = |session: &&Session| {
-            let leaving = |owner: &Owner| *owner == Owner::Session(session.record().id);
-            self.errands.iter().any(|errand| match errand {
-                Errand::Write(owner, ..) => leaving(owner),
-                Errand::ShareLeft(id) => *id == session.record().id,
-                _ => false,
-            })
-        };
-        let idle = self.sessions.values().filter(|session| !busy(session));
-        let sessions = idle.filter_map(Session::next_wake);
+        let sessions = self.sessions.values().filter_map(Session::next_wake);
         let next = buckets.chain(matches).chain(sessions).min();
         assert!(
             next.is_none_or(|at| at > self.now),

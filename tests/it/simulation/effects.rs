@@ -69,7 +69,7 @@ impl World {
                 self.store(owner, write);
             }
             BucketEffect::Opened(ticket) => {
-                self.moved(&ticket.user, ticket.place(), Holder::Bucket)
+                self.moved(&ticket.user, ticket.place(), Holder::Bucket);
             }
             BucketEffect::Replaced { old, new } => self.replaced(old, new),
             BucketEffect::Closed {
@@ -156,7 +156,8 @@ impl World {
 
     fn store(&mut self, owner: Owner, write: Write) {
         self.check_write(&owner, &write);
-        self.errands.push(Errand::Write(owner, write, None));
+        self.errands
+            .push(Errand::Write(owner, Box::new(write), None));
     }
 
     pub(super) fn start_match(&mut self, new: Match) {

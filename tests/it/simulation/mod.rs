@@ -35,7 +35,7 @@ fn users() -> impl Iterator<Item = UserId> {
 
 fn config() -> Config {
     let seed = from_env("SIMULATION_SEED", 1);
-    let cases = from_env("SIMULATION_CASES", 600);
+    let cases = from_env("SIMULATION_CASES", 400);
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         eprintln!("simulation: SIMULATION_SEED={seed} SIMULATION_CASES={cases}");

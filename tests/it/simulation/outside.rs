@@ -27,7 +27,7 @@ impl World {
                             .push(Errand::Write(owner, write, Some(outcome)));
                     }
                 };
-                self.written(owner, write, outcome);
+                self.written(owner, *write, outcome);
             }
             Errand::Question(id) => {
                 let number = self.ids as i64;

@@ -133,22 +133,7 @@ impl Promises {
                 assert_ne!(row.wish.bucket(), new.wish.bucket());
                 assert_eq!(row.user, new.user);
             }
-            Write::CountAsk { ticket, asks } => {
-                let row = &db.tickets[ticket];
-                assert_eq!(*asks, row.ticket.asks + 1);
-                match row.status {
-                    Status::Matched(id) => {
-                        let side = db.side(id, &row.ticket.user).expect("its own match");
-                        let open = db.open_match(id).expect("the match is open");
-                        assert!(!open.confirmed[side.index()], "a duplicate was counted");
-                        assert!(open.proposal.expires_at > now, "its end is due");
-                    }
-                    _ => {
-                        assert!(row.ticket.put_back, "a duplicate was counted");
-                        assert!(row.ticket.waits_until > now, "its end is due");
-                    }
-                }
-            }
+            Write::CountAsk { ticket, asks } => check_count(*ticket, *asks, db, now),
             Write::ProposeMatch(proposal) => check_proposal(proposal, db, now, timeouts),
             Write::ConfirmMatch { match_id, side } => {
                 let row = db.open_match(*match_id).expect("the match is open");
@@ -281,4 +266,21 @@ fn check_proposal(proposal: &Proposal, db: &Database, now: Timestamp, timeouts: 
         [proposal.bucket.clone(), proposal.bucket.clone()]
     );
     assert_eq!(proposal.expires_at, now.plus_ms(timeouts.confirm_window_ms));
+}
+
+fn check_count(ticket: TicketId, asks: u32, db: &Database, now: Timestamp) {
+    let row = &db.tickets[&ticket];
+    assert_eq!(asks, row.ticket.asks + 1);
+    match row.status {
+        Status::Matched(id) => {
+            let side = db.side(id, &row.ticket.user).expect("its own match");
+            let open = db.open_match(id).expect("the match is open");
+            assert!(!open.confirmed[side.index()], "a duplicate was counted");
+            assert!(open.proposal.expires_at > now, "its end is due");
+        }
+        _ => {
+            assert!(row.ticket.put_back, "a duplicate was counted");
+            assert!(row.ticket.waits_until > now, "its end is due");
+        }
+    }
 }

@@ -165,45 +165,12 @@ impl Database {
             Write::ConfirmMatch { match_id, side } => {
                 self.match_mut(*match_id).confirmed[side.index()] = true;
             }
-            Write::EndMatch {
-                match_id,
-                ending,
-                tickets,
-                fates,
-                opens,
-                ..
-            } => {
-                self.match_mut(*match_id).state = MatchState::Ended(*ending);
-                for (ticket, fate) in tickets.iter().zip(fates) {
-                    match fate {
-                        Fate::PutBack(back) => {
-                            self.ticket_mut(*ticket).ticket = back.clone();
-                            self.set(*ticket, Status::Waiting);
-                        }
-                        Fate::Closed(outcome) => self.set(*ticket, Status::Closed(*outcome)),
-                    }
-                }
-                opens.iter().for_each(|ticket| self.open(ticket));
-            }
+            Write::EndMatch { .. } => self.end_match(write),
             Write::OpenSession {
                 session,
                 tickets,
                 event,
-            } => {
-                self.match_mut(session.match_id).state = MatchState::InSession;
-                for ticket in tickets {
-                    self.set(*ticket, Status::Closed(TicketOutcome::InSession));
-                }
-                let known = self.sessions.values().any(|row| row.event == *event);
-                assert!(!known, "two sessions are announced with the same event");
-                let row = SessionRow {
-                    record: session.clone(),
-                    tickets: *tickets,
-                    event: *event,
-                };
-                let earlier = self.sessions.insert(session.id, row);
-                assert!(earlier.is_none(), "two sessions have the same id");
-            }
+            } => self.open_session(session, *tickets, *event),
             Write::LeaveSession { session, side, .. } => {
                 let row = self
                     .sessions
@@ -220,6 +187,47 @@ impl Database {
                 row.extended = true;
             }
         }
+    }
+
+    fn end_match(&mut self, write: &Write) {
+        let Write::EndMatch {
+            match_id,
+            ending,
+            tickets,
+            fates,
+            opens,
+            ..
+        } = write
+        else {
+            unreachable!("the caller looked");
+        };
+        self.match_mut(*match_id).state = MatchState::Ended(*ending);
+        for (ticket, fate) in tickets.iter().zip(fates) {
+            match fate {
+                Fate::PutBack(back) => {
+                    self.ticket_mut(*ticket).ticket = back.clone();
+                    self.set(*ticket, Status::Waiting);
+                }
+                Fate::Closed(outcome) => self.set(*ticket, Status::Closed(*outcome)),
+            }
+        }
+        opens.iter().for_each(|ticket| self.open(ticket));
+    }
+
+    fn open_session(&mut self, session: &SessionRecord, tickets: [TicketId; 2], event: EventId) {
+        self.match_mut(session.match_id).state = MatchState::InSession;
+        for ticket in tickets {
+            self.set(ticket, Status::Closed(TicketOutcome::InSession));
+        }
+        let known = self.sessions.values().any(|row| row.event == event);
+        assert!(!known, "two sessions are announced with the same event");
+        let row = SessionRow {
+            record: session.clone(),
+            tickets,
+            event,
+        };
+        let earlier = self.sessions.insert(session.id, row);
+        assert!(earlier.is_none(), "two sessions have the same id");
     }
 
     fn open(&mut self, ticket: &Ticket) {

@@ -22,7 +22,7 @@ pub enum Answer {
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     found: BTreeMap<(MatchId, UserId), UserId>,
-    ended: BTreeMap<(MatchId, UserId), Notice>,
+    ended: BTreeSet<(MatchId, UserId)>,
     expired: BTreeSet<TicketId>,
     left: BTreeSet<(SessionId, UserId)>,
 }
@@ -58,56 +58,9 @@ impl Witness {
                     .insert((match_id, user.clone()), partner)
                     .is_none()
             }
-            Notice::MatchReady {
-                match_id,
-                session,
-                question_id,
-                partner,
-            } => {
-                let side = db
-                    .side(match_id, &user)
-                    .expect("G3: told of another's match");
-                let row = &db.matches[&match_id];
-                assert_eq!(
-                    row.state,
-                    MatchState::InSession,
-                    "G4: ready and not in session"
-                );
-                assert_eq!(partner, row.proposal.users[side.other().index()], "G3");
-                assert_eq!(db.sessions[&session].record.question.id, question_id);
-                assert_eq!(
-                    shared[&session].id, question_id,
-                    "G5: told before it can be read"
-                );
-                self.ended
-                    .insert((match_id, user.clone()), notice.clone())
-                    .is_none()
-            }
-            Notice::MatchExpired {
-                match_id,
-                reason,
-                requeued,
-            } => {
-                let row = &db.matches[&match_id];
-                let side = db
-                    .side(match_id, &user)
-                    .expect("G3: told of another's match");
-                let expected = match row.state {
-                    MatchState::Ended(Ending::Declined(by)) => {
-                        assert_ne!(by, side, "the decliner is not told");
-                        ExpiryReason::PartnerDeclined
-                    }
-                    MatchState::Ended(Ending::Expired) => ExpiryReason::ConfirmationTimeout,
-                    MatchState::Ended(Ending::QuestionUnavailable) => {
-                        ExpiryReason::QuestionUnavailable
-                    }
-                    other => panic!("G4: told of an end, but stored is {other:?}"),
-                };
-                let waits = db.is_waiting(row.proposal.tickets[side.index()]);
-                assert_eq!((reason, requeued), (expected, waits), "G4");
-                self.ended
-                    .insert((match_id, user.clone()), notice.clone())
-                    .is_none()
+            Notice::MatchReady { match_id, .. } | Notice::MatchExpired { match_id, .. } => {
+                check_end(&user, &notice, db, shared);
+                self.ended.insert((match_id, user.clone()))
             }
             Notice::TicketExpired { ticket } => {
                 let status = db.status(ticket);
@@ -141,14 +94,14 @@ impl Witness {
         for side in Side::BOTH {
             let told = self
                 .ended
-                .contains_key(&(id, row.proposal.users[side.index()].clone()));
+                .contains(&(id, row.proposal.users[side.index()].clone()));
             let declined = row.state == MatchState::Ended(Ending::Declined(side));
             assert_eq!(told, !declined, "G4: who was told of {row:?}");
         }
     }
 
     pub fn answered(
-        &mut self,
+        &self,
         call: &Call,
         answer: &Answer,
         db: &Database,
@@ -190,6 +143,61 @@ impl Witness {
             }
             _ => panic!("{call:?} was answered {answer:?}"),
         }
+    }
+}
+
+/// What a user is told of the end of a match is what is stored of it.
+fn check_end(
+    user: &UserId,
+    notice: &Notice,
+    db: &Database,
+    shared: &BTreeMap<SessionId, Question>,
+) {
+    match notice {
+        Notice::MatchReady {
+            match_id,
+            session,
+            question_id,
+            partner,
+        } => {
+            let side = db
+                .side(*match_id, user)
+                .expect("G3: told of another's match");
+            let row = &db.matches[match_id];
+            assert_eq!(
+                row.state,
+                MatchState::InSession,
+                "G4: ready, but no session"
+            );
+            assert_eq!(*partner, row.proposal.users[side.other().index()], "G3");
+            assert_eq!(db.sessions[session].record.question.id, *question_id);
+            assert_eq!(
+                shared[session].id, *question_id,
+                "G5: told before it can be read"
+            );
+        }
+        Notice::MatchExpired {
+            match_id,
+            reason,
+            requeued,
+        } => {
+            let side = db
+                .side(*match_id, user)
+                .expect("G3: told of another's match");
+            let row = &db.matches[match_id];
+            let expected = match row.state {
+                MatchState::Ended(Ending::Declined(by)) => {
+                    assert_ne!(by, side, "the decliner is not told");
+                    ExpiryReason::PartnerDeclined
+                }
+                MatchState::Ended(Ending::Expired) => ExpiryReason::ConfirmationTimeout,
+                MatchState::Ended(Ending::QuestionUnavailable) => ExpiryReason::QuestionUnavailable,
+                other => panic!("G4: told of an end, but stored is {other:?}"),
+            };
+            let waits = db.is_waiting(row.proposal.tickets[side.index()]);
+            assert_eq!((*reason, *requeued), (expected, waits), "G4");
+        }
+        other => unreachable!("{other:?} does not end a match"),
     }
 }
 

@@ -51,7 +51,7 @@ pub struct World {
 #[derive(Debug, Clone)]
 pub enum Errand {
     /// A write; with its outcome, if the store knows it and has only not said so yet.
-    Write(Owner, Write, Option<WriteOutcome>),
+    Write(Owner, Box<Write>, Option<WriteOutcome>),
     Question(MatchId),
     Share(MatchId, SessionRecord),
     ShareLeft(SessionId),

@@ -72,6 +72,26 @@ async fn two_hundred_users_in_one_bucket_at_once_make_a_hundred_disjoint_pairs()
 }
 
 #[actix_rt::test]
+async fn a_burst_into_a_bucket_that_nobody_used_before_is_taken_whole() {
+    let server = Server::start().await;
+
+    for round in 0..15 {
+        let users: Vec<User> = (0..100)
+            .map(|index| server.user(&format!("user {index} of round {round}")))
+            .collect();
+        // Connections are open by now, so that the asks arrive together.
+        join_all(users.iter().map(User::active_session)).await;
+        let topic = format!("Topic {round}");
+
+        let asks = users.iter().map(|user| user.ask("Easy", &topic));
+        let replies = join_all(asks).await;
+
+        let refused: Vec<&Reply> = replies.iter().filter(|reply| reply.status != 200).collect();
+        assert!(refused.is_empty(), "of {}: {refused:#?}", replies.len());
+    }
+}
+
+#[actix_rt::test]
 async fn many_buckets_at_once_pair_only_within_each() {
     let server = Server::start().await;
     let people: Vec<(User, String)> = (0..120)

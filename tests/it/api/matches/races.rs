@@ -154,7 +154,7 @@ async fn decline_against_decline(server: &Server, round: u64) {
 
 #[actix_rt::test]
 async fn when_the_last_confirmation_races_the_deadline_everything_agrees_on_one_outcome() {
-    let server = Server::with("CONFIRM_MATCH_TIMEOUT_SECONDS", "1.5")
+    let server = Server::with("CONFIRM_MATCH_TIMEOUT_SECONDS", "4")
         .start()
         .await;
 

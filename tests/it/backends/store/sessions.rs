@@ -1,0 +1,159 @@
+//! Writes about a session.
+
+use matchmaker::domain::{Refusal, SessionRecord, Side, Write, WriteOutcome};
+use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
+
+use crate::backends::subject::{
+    Subject, at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket,
+    ticket_id, up_to_confirmed, up_to_match, up_to_session, user,
+};
+
+const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
+
+fn leave(number: u64, side: Side, at: i64) -> Write {
+    Write::LeaveSession {
+        session: session_id(number),
+        side,
+        at: at_ms(at),
+    }
+}
+
+fn opening(session: SessionRecord) -> Write {
+    Write::OpenSession {
+        session,
+        tickets: [1, 2].map(ticket_id),
+        event: event_id(1),
+    }
+}
+
+#[tokio::test]
+async fn a_confirmed_match_becomes_a_session_and_is_announced() {
+    let store = Subject::fresh();
+
+    store.stores(up_to_session(1, [1, 2])).await;
+
+    let record = session(1, [1, 2]);
+    let state = StoredMatchState::InSession(Box::new(record.clone()));
+    assert_eq!(store.match_state(1).await, Some(state));
+    assert_eq!(store.records().session(session_id(1)).await, Ok(Some(record.clone())));
+    for number in [1, 2] {
+        let status = store.status(ticket_id(number)).await;
+        assert_eq!(status, Some(StoredStatus::Matched(match_id(1))));
+    }
+    let live = store.live().await;
+    let open = OpenSession {
+        record,
+        tickets: [1, 2].map(ticket_id),
+    };
+    assert_eq!(live.sessions, [open]);
+    assert_eq!((live.tickets, live.matches), (vec![], vec![]));
+    let body = r#"{"event_type":"match.found","version":1,"occurred_at":"2025-11-10T06:40:23Z","session_id":"00000000-0000-0000-0000-0000001e8481","question":{"id":17,"title":"Two \"Sum\"","difficulty":"medium","topics":["Array","Hash Table"]},"users":[{"user_id":"user-1"},{"user_id":"user-2"}]}"#;
+    let announced = (session_id(1), "match.found".to_owned(), body.to_owned());
+    assert_eq!(store.announced(), [announced]);
+}
+
+#[tokio::test]
+async fn a_match_without_both_confirmations_becomes_no_session() {
+    let store = Subject::fresh();
+    store.stores(up_to_match(1, [1, 2])).await;
+
+    let unconfirmed = store.write(open_session(1, [1, 2])).await;
+    store.stores([confirm(1, Side::First)]).await;
+    let half = store.write(open_session(1, [1, 2])).await;
+    let unknown = store.write(open_session(2, [3, 4])).await;
+
+    assert_eq!([unconfirmed, half, unknown], [NOT_OPEN, NOT_OPEN, NOT_OPEN]);
+    assert_eq!(store.announced(), []);
+    assert_eq!(store.match_state(1).await, Some(StoredMatchState::Open));
+}
+
+#[tokio::test]
+async fn a_session_is_that_of_its_match_or_none() {
+    let store = Subject::fresh();
+    store.stores(up_to_confirmed(1, [1, 2])).await;
+    let mut other_id = session(1, [1, 2]);
+    other_id.id = session_id(9);
+    let mut other_user = session(1, [1, 2]);
+    other_user.users[1] = user(9);
+
+    assert_eq!(store.write(opening(other_id)).await, NOT_OPEN);
+    assert_eq!(store.write(opening(other_user)).await, NOT_OPEN);
+    assert_eq!(store.announced(), []);
+}
+
+#[tokio::test]
+async fn opening_a_session_again_neither_changes_nor_announces_it() {
+    let store = Subject::fresh();
+    store.stores(up_to_session(1, [1, 2])).await;
+    let mut later = session(1, [1, 2]);
+    later.opened_at = later.opened_at.plus_ms(5_000);
+    later.question.id = 18;
+    let again = Write::OpenSession {
+        session: later,
+        tickets: [1, 2].map(ticket_id),
+        event: event_id(2),
+    };
+
+    store.stores([open_session(1, [1, 2]), again]).await;
+
+    let stored = store.records().session(session_id(1)).await;
+    assert_eq!(stored, Ok(Some(session(1, [1, 2]))));
+    assert_eq!(store.announced().len(), 1);
+}
+
+#[tokio::test]
+async fn leaving_is_kept_by_side_and_the_first_time_counts() {
+    let store = Subject::fresh();
+    store.stores(up_to_session(1, [1, 2])).await;
+
+    store.stores([leave(1, Side::Second, 7_000), leave(1, Side::Second, 8_000)]).await;
+
+    let live = store.live().await;
+    assert_eq!(live.sessions[0].record.left, [false, true]);
+    assert_eq!(store.write(leave(2, Side::First, 7_000)).await, NOT_OPEN);
+}
+
+#[tokio::test]
+async fn a_session_is_live_until_both_have_left_or_its_time_is_over() {
+    let store = Subject::fresh();
+    store.stores(up_to_session(1, [1, 2])).await;
+    store.stores(up_to_session(2, [3, 4])).await;
+
+    store.stores(Side::BOTH.map(|side| leave(1, side, 7_000))).await;
+    let after_leaving = store.live().await;
+    store.clock().put_at(session(2, [3, 4]).ends_at.as_ms() - 1);
+    let just_in_time = store.live().await;
+    store.clock().put_at(session(2, [3, 4]).ends_at.as_ms());
+    let over = store.live().await;
+
+    assert_eq!(after_leaving.sessions.len(), 1);
+    assert_eq!(after_leaving.sessions[0].record.id, session_id(2));
+    assert_eq!(just_in_time.sessions, after_leaving.sessions);
+    assert_eq!(over.sessions, []);
+    let stored = store.records().session(session_id(1)).await;
+    assert_eq!(stored.map(|found| found.map(|found| found.left)), Ok(Some([true, true])));
+}
+
+#[tokio::test]
+async fn members_of_a_session_may_ask_again_while_it_goes_on() {
+    let store = Subject::fresh();
+    store.stores(up_to_session(1, [1, 2])).await;
+    let mut next = ticket(11);
+    next.user = user(1);
+
+    store.stores([Write::OpenTicket(next.clone())]).await;
+
+    let live = store.live().await;
+    assert_eq!(live.tickets, [next]);
+    assert_eq!(live.sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_not_found() {
+    let store = Subject::fresh();
+
+    assert_eq!(store.records().session(session_id(1)).await, Ok(None));
+    assert_eq!(store.records().find_match(match_id(1)).await, Ok(None));
+    assert_eq!(store.records().ticket(ticket_id(1)).await, Ok(None));
+    assert_eq!(store.records().ping().await, Ok(()));
+}

@@ -1,0 +1,275 @@
+//! The store under test, and values to store in it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use diesel::prelude::*;
+use matchmaker::adapters::schema::{Id, outbox};
+use matchmaker::adapters::store::{SqliteOptions, SqliteStore, StoredRecords, Writer};
+use matchmaker::domain::limits::Timeouts;
+use matchmaker::domain::{
+    Difficulty, EventId, MatchId, Proposal, Question, SessionId, SessionRecord, Side, Ticket,
+    TicketId, Timestamp, Topic, UserId, Wish, Write, WriteOutcome,
+};
+use matchmaker::ports::{Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::harness::Backends;
+
+/// A clock that stands where it is put.
+#[derive(Debug, Default)]
+pub struct StoppedClock(AtomicI64);
+
+impl StoppedClock {
+    pub fn at(ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(ms)))
+    }
+
+    pub fn put_at(&self, ms: i64) {
+        self.0.store(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        at_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A store of its own for one test, with everything that is needed to look into it.
+#[derive(Clone)]
+pub struct Subject {
+    writer: Arc<Writer>,
+    records: Arc<StoredRecords>,
+    clock: Arc<StoppedClock>,
+    place: Arc<TempDir>,
+}
+
+impl Subject {
+    /// An empty store on the backend under test.
+    pub fn fresh() -> Self {
+        let place = Arc::new(TempDir::new().expect("a temporary folder"));
+        Self::at(place, StoppedClock::at(0))
+    }
+
+    fn at(place: Arc<TempDir>, clock: Arc<StoppedClock>) -> Self {
+        let (writer, records) = match Backends::under_test() {
+            Backends::Embedded => {
+                let as_clock: Arc<dyn Clock> = clock.clone();
+                let options = SqliteOptions::default();
+                SqliteStore::open(&file_in(&place), options, &as_clock, &Handle::current())
+                    .expect("the store opens")
+            }
+        };
+        Self {
+            writer,
+            records,
+            clock,
+            place,
+        }
+    }
+
+    /// The same database, opened once more: as after a restart, or as by a second server.
+    pub fn again(&self) -> Self {
+        Self::at(Arc::clone(&self.place), Arc::clone(&self.clock))
+    }
+
+    pub fn clock(&self) -> &StoppedClock {
+        &self.clock
+    }
+
+    pub fn records(&self) -> &dyn Records {
+        &*self.records
+    }
+
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+
+    /// Hands a write over at once; its outcome comes through the receiver.
+    pub fn submit(
+        &self,
+        write: Write,
+        deadline: Option<Timestamp>,
+    ) -> oneshot::Receiver<WriteOutcome> {
+        let (done, outcome) = oneshot::channel();
+        let done = Box::new(move |outcome| drop(done.send(outcome)));
+        self.writer.submit(write, deadline, done);
+        outcome
+    }
+
+    pub async fn write(&self, write: Write) -> WriteOutcome {
+        self.submit(write, None).await.expect("every write is answered")
+    }
+
+    /// All of them handed over at the same moment, so that they share a transaction.
+    pub async fn write_together(&self, writes: impl IntoIterator<Item = Write>) -> Vec<WriteOutcome> {
+        let submitted: Vec<_> = writes.into_iter().map(|write| self.submit(write, None)).collect();
+        let mut outcomes = Vec::new();
+        for outcome in submitted {
+            outcomes.push(outcome.await.expect("every write is answered"));
+        }
+        outcomes
+    }
+
+    #[track_caller]
+    pub fn stores(&self, writes: impl IntoIterator<Item = Write>) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        let writes: Vec<Write> = writes.into_iter().collect();
+        async move {
+            for write in writes {
+                let outcome = self.write(write.clone()).await;
+                assert_eq!(outcome, WriteOutcome::Stored, "{write:?} at {caller}");
+            }
+        }
+    }
+
+    pub async fn live(&self) -> LiveState {
+        let live = self.records.live(self.clock.now()).await.expect("the store answers");
+        assert_eq!(live.contradictions, []);
+        live
+    }
+
+    pub async fn status(&self, ticket: TicketId) -> Option<StoredStatus> {
+        let stored = self.records.ticket(ticket).await.expect("the store answers");
+        stored.map(|stored| stored.status)
+    }
+
+    pub async fn match_state(&self, number: u64) -> Option<StoredMatchState> {
+        let stored = self.records.find_match(match_id(number)).await.expect("the store answers");
+        stored.map(|stored| stored.state)
+    }
+
+    /// What was announced: session, routing key and body, in order.
+    pub fn announced(&self) -> Vec<(SessionId, String, String)> {
+        let rows: Vec<(Id, String, String)> = match Backends::under_test() {
+            Backends::Embedded => outbox::table
+                .order(outbox::sequence)
+                .filter(outbox::sent_at_ms.is_null())
+                .select((outbox::session_id, outbox::routing_key, outbox::body))
+                .load(&mut self.sqlite())
+                .expect("the outbox can be read"),
+        };
+        let announced = |(session, key, body): (Id, _, _)| (session.into(), key, body);
+        rows.into_iter().map(announced).collect()
+    }
+
+    pub fn path(&self) -> PathBuf {
+        file_in(&self.place)
+    }
+
+    /// A connection of its own to the file.
+    pub fn sqlite(&self) -> SqliteConnection {
+        let file = self.path();
+        let file = file.to_str().expect("a folder with a UTF-8 name");
+        SqliteConnection::establish(file).expect("the file opens")
+    }
+}
+
+fn file_in(place: &TempDir) -> PathBuf {
+    place.path().join("data/matchmaker.db")
+}
+
+pub fn at_ms(ms: i64) -> Timestamp {
+    Timestamp::from_ms(ms)
+}
+
+pub fn user(number: u64) -> UserId {
+    UserId::parse(&format!("user-{number}")).expect("a user id")
+}
+
+/// Ticket `number` of user `number`, enqueued `number` ms after the epoch.
+pub fn ticket(number: u64) -> Ticket {
+    let wish = Wish {
+        difficulty: Difficulty::Medium,
+        topic: Topic::parse("Hash  Table").expect("a topic"),
+    };
+    let now = at_ms(i64::try_from(number).expect("a small number"));
+    Ticket::new(ticket_id(number), user(number), wish, now, Timeouts::default())
+}
+
+pub fn ticket_id(number: u64) -> TicketId {
+    TicketId(Uuid::from_u128(number.into()))
+}
+
+pub fn match_id(number: u64) -> MatchId {
+    MatchId(Uuid::from_u128(1_000_000 + u128::from(number)))
+}
+
+pub fn session_id(number: u64) -> SessionId {
+    SessionId(Uuid::from_u128(2_000_000 + u128::from(number)))
+}
+
+pub fn event_id(number: u64) -> EventId {
+    EventId(Uuid::from_u128(3_000_000 + u128::from(number)))
+}
+
+/// Match `number` of these tickets, of the users with the same numbers.
+pub fn proposal(number: u64, tickets: [u64; 2]) -> Proposal {
+    Proposal {
+        id: match_id(number),
+        session: session_id(number),
+        bucket: ticket(1).wish.bucket(),
+        tickets: tickets.map(ticket_id),
+        users: tickets.map(user),
+        proposed_at: at_ms(5_000),
+        expires_at: at_ms(125_000),
+    }
+}
+
+pub fn confirm(number: u64, side: Side) -> Write {
+    Write::ConfirmMatch {
+        match_id: match_id(number),
+        side,
+    }
+}
+
+/// Session `number` of the match with the same number and these tickets.
+pub fn session(number: u64, tickets: [u64; 2]) -> SessionRecord {
+    SessionRecord {
+        id: session_id(number),
+        match_id: match_id(number),
+        users: tickets.map(user),
+        question: Question {
+            id: 17,
+            title: "Two \"Sum\"".into(),
+            difficulty: "medium".into(),
+            topics: vec!["Array".into(), "Hash Table".into()],
+        },
+        opened_at: at_ms(1_762_756_823_456),
+        ends_at: at_ms(1_762_756_823_456 + 21_600_000),
+        left: [false, false],
+    }
+}
+
+pub fn open_session(number: u64, tickets: [u64; 2]) -> Write {
+    Write::OpenSession {
+        session: session(number, tickets),
+        tickets: tickets.map(ticket_id),
+        event: event_id(number),
+    }
+}
+
+/// From nothing to match `number` of these tickets.
+pub fn up_to_match(number: u64, tickets: [u64; 2]) -> Vec<Write> {
+    let [first, second] = tickets.map(|number| Write::OpenTicket(ticket(number)));
+    vec![first, second, Write::ProposeMatch(proposal(number, tickets))]
+}
+
+/// From nothing to a match that both have confirmed.
+pub fn up_to_confirmed(number: u64, tickets: [u64; 2]) -> Vec<Write> {
+    let mut writes = up_to_match(number, tickets);
+    writes.extend(Side::BOTH.map(|side| confirm(number, side)));
+    writes
+}
+
+/// From nothing to session `number` of these tickets.
+pub fn up_to_session(number: u64, tickets: [u64; 2]) -> Vec<Write> {
+    let mut writes = up_to_confirmed(number, tickets);
+    writes.push(open_session(number, tickets));
+    writes
+}
