@@ -19,7 +19,7 @@ use super::messages::{
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
-use super::{BUCKET_MAILBOX, Core};
+use super::{Core, SESSION_MAILBOX, start};
 use crate::domain::bucket::{Bucket, BucketEffect};
 use crate::domain::matches::Match;
 use crate::domain::{
@@ -281,7 +281,8 @@ impl MatchmakerActor {
                 .board
                 .put_ticket(ticket.id, &ticket.user, Some(id));
         }
-        let actor = SessionActor::of_match(Arc::clone(&self.core), matched, Some(permit)).start();
+        let actor = SessionActor::of_match(Arc::clone(&self.core), matched, Some(permit));
+        let actor = start(actor, SESSION_MAILBOX);
         self.core.roster.report(RosterFact::Matched {
             match_id: id,
             tickets,
@@ -295,7 +296,6 @@ impl Actor for MatchmakerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(BUCKET_MAILBOX);
         self.facts.wake(ctx);
         let now = self.core.now();
         for ticket in std::mem::take(&mut self.restored) {

@@ -19,6 +19,8 @@ pub mod session;
 mod sockets;
 mod timer;
 
+use actix::{Actor, Addr, Context};
+
 pub use self::core::{Core, CoreSettings};
 pub use inbox::Inbox;
 
@@ -30,3 +32,14 @@ pub const BUCKET_MAILBOX: usize = 1_024;
 pub const SESSION_MAILBOX: usize = 32;
 /// Events that wait for one socket; one more closes it as too slow.
 pub const SOCKET_MAILBOX: usize = 256;
+
+/// Starts an actor whose mailbox has its size from the first message on. Set when the actor has
+/// started, it would come too late: a burst arrives before that, and meets actix's default of 16.
+fn start<A>(actor: A, mailbox: usize) -> Addr<A>
+where
+    A: Actor<Context = Context<A>>,
+{
+    let mut context = Context::new();
+    context.set_mailbox_capacity(mailbox);
+    context.run(actor)
+}

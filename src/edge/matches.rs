@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::{CONFIRM_WITHIN_MS, call};
+use super::docs::{answers::ProposalAnswered, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPartner};
@@ -14,7 +15,31 @@ use crate::actors::messages::AnswerProposal;
 use crate::domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
 use crate::ports::StoredMatchState;
 
-/// `POST /confirm`
+/// Confirm or decline a match.
+///
+/// Repeating a confirmation is harmless: it gives the same answer, never a second session.
+#[utoipa::path(
+    post,
+    path = "/confirm",
+    operation_id = "answer_match",
+    tag = "matching",
+    request_body = ConfirmBody,
+    responses(
+        (status = 200, description = "What came of it.", body = ProposalAnswered, examples(
+            ("First" = (
+                summary = "The first of the two confirms",
+                value = json!(samples::waiting_for_partner())
+            )),
+            ("Second" = (
+                summary = "The second one confirms",
+                value = json!(samples::session_ready())
+            )),
+            ("Decline" = (summary = "One declines", value = json!(samples::declined()))),
+        )),
+        failures::AnswerProposal,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn answer(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,
@@ -48,7 +73,19 @@ pub async fn answer(
     }
 }
 
-/// `GET /{match_id}/status`: open to anybody who knows the id.
+/// How a match stands; open to anybody who knows its id.
+#[utoipa::path(
+    get,
+    path = "/{match_id}/status",
+    operation_id = "read_match",
+    tag = "matching",
+    params(("match_id" = Uuid, Path, description = "As the status of a request tells it.")),
+    responses(
+        (status = 200, description = "How it stands.", body = MatchStatus),
+        failures::ReadMatch,
+    ),
+    security(())
+)]
 pub async fn status(
     edge: web::Data<Edge>,
     path: web::Path<String>,

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod calls;
 pub mod dev_token;
+mod docs;
 mod error;
 mod gate;
 mod matches;
@@ -26,6 +27,9 @@ pub use state::{Backend, Edge, Stage};
 
 use crate::settings::Origins;
 use error::ApiError;
+
+/// Where the calls of clients begin.
+const PREFIX: &str = "/api/v1/matching";
 
 /// The whole application: every route of the server, in one screen.
 pub fn app(
@@ -58,9 +62,12 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(on("/readyz", get().to(operations::readyz)))
         .service(on("/metrics", get().to(operations::metrics)))
         .service(on("/debug/actors", get().to(operations::actors)))
+        .service(on("/openapi.json", get().to(docs::document)))
+        .service(on("/docs", get().to(docs::page)))
+        .service(on("/docs/{file}", get().to(docs::file)))
         .service(on("/ws", get().to(ws::connect)))
         .service(
-            web::scope("/api/v1/matching")
+            web::scope(PREFIX)
                 .service(on("/request", post().to(tickets::open)))
                 .service(on("/request/{request_id}", delete().to(tickets::withdraw)))
                 .service(on(

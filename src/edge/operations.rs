@@ -8,6 +8,7 @@ use metrics::gauge;
 use serde_json::json;
 
 use super::auth::Operator;
+use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Edge, Stage};
 use super::wire::{Health, Status};
@@ -16,7 +17,15 @@ use crate::observability::{
     BUCKETS, MATCHES_OPEN, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
 };
 
-/// `GET /health`
+/// What this is, where it runs, and that it answers.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "read_health",
+    tag = "operations",
+    responses((status = 200, description = "It answers.", body = Health), failures::UntilStopped),
+    security(())
+)]
 pub async fn health(edge: web::Data<Edge>) -> HttpResponse {
     HttpResponse::Ok().json(Health {
         status: "healthy",
@@ -26,12 +35,41 @@ pub async fn health(edge: web::Data<Edge>) -> HttpResponse {
     })
 }
 
-/// `GET /livez`: the process answers.
+/// The process answers.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "read_liveness",
+    tag = "operations",
+    responses((
+        status = 200,
+        description = "It does.",
+        body = Status,
+        example = json!({ "status": "alive" })
+    )),
+    security(())
+)]
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(Status { status: "alive" })
 }
 
-/// `GET /readyz`: new work is taken, and what is taken can be stored.
+/// New work is taken, and what is taken can be stored.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "read_readiness",
+    tag = "operations",
+    responses(
+        (
+            status = 200,
+            description = "It is.",
+            body = Status,
+            example = json!({ "status": "ready" })
+        ),
+        failures::Readiness,
+    ),
+    security(())
+)]
 pub async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
     match edge.stage() {
         Stage::Starting => Err(ApiError::Starting),
@@ -43,7 +81,18 @@ pub async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
     }
 }
 
-/// `GET /metrics`
+/// All metrics in Prometheus' text format; open in dev.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "read_metrics",
+    tag = "operations",
+    responses(
+        (status = 200, description = "One sample a line.", body = String, content_type = "text/plain"),
+        failures::UntilStopped,
+    ),
+    security((), ("admin" = []))
+)]
 pub async fn metrics(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
     let backend = edge.backend()?;
     let buckets = backend.board.buckets();
@@ -65,7 +114,18 @@ pub async fn metrics(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse,
         .body(text))
 }
 
-/// `GET /debug/actors`
+/// The state of the actors; open in dev.
+#[utoipa::path(
+    get,
+    path = "/debug/actors",
+    operation_id = "read_actors",
+    tag = "operations",
+    responses(
+        (status = 200, description = "For people: what is in it may change.", body = Object),
+        failures::Serving,
+    ),
+    security((), ("admin" = []))
+)]
 pub async fn actors(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
     let backend = edge.backend()?;
     let now = backend.clock.now();

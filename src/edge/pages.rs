@@ -4,11 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
 
+use super::docs::failures;
 use super::error::ApiError;
 use super::state::Edge;
-use super::wire::{Token, TokenBody};
+use super::wire::{About, Token, TokenBody};
 use super::{body, dev_token as tokens};
 use crate::domain::UserId;
 use crate::settings::DevTokens;
@@ -22,20 +22,46 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// How long a development token lives, in seconds.
 const TOKEN_LIFETIME_S: i64 = 24 * 3_600;
 
-/// `GET /`: the playground in dev, elsewhere what this is.
+/// What this is; in dev a page to play with it.
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "read_root",
+    tag = "documents",
+    responses(
+        (status = 200, description = "What this is.", content(
+            (About = "application/json"),
+            (String = "text/html"),
+        )),
+        failures::Serving,
+    ),
+    security(())
+)]
 pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
     if !edge.settings.environment.is_dev() {
-        let about = json!({
-            "service": edge.settings.app_name,
-            "description": "Matchmaking: pairs two people who want to practise together",
-            "version": env!("CARGO_PKG_VERSION"),
+        return HttpResponse::Ok().json(About {
+            service: &edge.settings.app_name,
+            description: "Matchmaking: pairs two people who want to practise together",
+            version: env!("CARGO_PKG_VERSION"),
         });
-        return HttpResponse::Ok().json(about);
     }
     page(PLAYGROUND)
 }
 
-/// `GET /admin`: the page alone, for everybody; it reads its data as any other operator does.
+/// A page for operators.
+///
+/// The page alone, for everybody; it reads its data as any other operator does.
+#[utoipa::path(
+    get,
+    path = "/admin",
+    operation_id = "show_admin",
+    tag = "operations",
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        failures::Serving,
+    ),
+    security(())
+)]
 pub async fn admin() -> HttpResponse {
     page(ADMIN)
 }
@@ -48,8 +74,18 @@ fn page(html: &'static str) -> HttpResponse {
         .body(html)
 }
 
-/// `POST /dev/token`: exists in dev only, and answers callers on this machine only unless told
-/// otherwise.
+/// A token to try things out with.
+///
+/// Exists in dev only, and answers callers on this machine only unless told otherwise.
+#[utoipa::path(
+    post,
+    path = "/dev/token",
+    operation_id = "mint_token",
+    tag = "documents",
+    request_body = TokenBody,
+    responses((status = 200, description = "The token.", body = Token), failures::MintToken),
+    security(())
+)]
 pub async fn dev_token(
     edge: web::Data<Edge>,
     request: HttpRequest,

@@ -6,13 +6,25 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::{ANSWER_WITHIN_MS, call};
+use super::docs::{answers::SessionText, failures};
 use super::error::ApiError;
 use super::state::Edge;
 use super::wire::{self, ActiveSession, LeaveBody, Status};
 use crate::actors::messages::LeaveSession;
 use crate::domain::{LeaveAnswer, SessionId};
 
-/// `GET /sessions/active`
+/// The caller's newest session that the caller has not left.
+#[utoipa::path(
+    get,
+    path = "/sessions/active",
+    operation_id = "find_session",
+    tag = "sessions",
+    responses(
+        (status = 200, description = "The session.", body = ActiveSession),
+        failures::FindSession,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn active(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,
@@ -23,10 +35,22 @@ pub async fn active(
     Ok(HttpResponse::Ok().json(ActiveSession::new(&session, side)))
 }
 
-/// `GET /session/{session_id}`: open to anybody who knows the id.
+/// What stands in a session; open to anybody who knows its id.
 ///
 /// Only ids of real sessions are looked up in the shared store. Its text is answered as it stands,
 /// except for what our own record knows better; an open session is answered without it.
+#[utoipa::path(
+    get,
+    path = "/session/{session_id}",
+    operation_id = "read_session",
+    tag = "sessions",
+    params(("session_id" = Uuid, Path, description = "As the second confirmation tells it.")),
+    responses(
+        (status = 200, description = "The session.", body = SessionText),
+        failures::ReadSession,
+    ),
+    security(())
+)]
 pub async fn read(
     edge: web::Data<Edge>,
     path: web::Path<String>,
@@ -55,7 +79,24 @@ pub async fn read(
     Ok(HttpResponse::Ok().json(wire::session_text(shared.as_deref(), &session)))
 }
 
-/// `POST /sessions/leave`
+/// Leave a session.
+///
+/// It ends when both have left. Leaving again, or a session that is not known, is no error.
+#[utoipa::path(
+    post,
+    path = "/sessions/leave",
+    operation_id = "leave_session",
+    tag = "sessions",
+    request_body = LeaveBody,
+    responses(
+        (status = 200, description = "The caller is not in it any more.", body = Status, examples(
+            ("Member" = (summary = "The caller was in it", value = json!({ "status": "left" }))),
+            ("Unknown" = (summary = "There is no such session", value = json!({ "status": "ok" }))),
+        )),
+        failures::LeaveSession,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn leave(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,

@@ -6,13 +6,30 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::{ANSWER_WITHIN_MS, call};
+use super::docs::failures;
 use super::error::ApiError;
 use super::state::Edge;
 use super::wire::{AskBody, Message, RequestCreated, RequestStatus};
 use crate::actors::messages::{OpenTicket, WithdrawTicket};
 use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
 
-/// `POST /request`
+/// Ask for a partner.
+///
+/// The answer is the caller's ticket, which waits until a partner is found, its time is over or it is
+/// withdrawn. Whoever is in a match, or was put back by one, gets that same ticket when asking for
+/// the same again; asking for something else declines the match or replaces the ticket.
+#[utoipa::path(
+    post,
+    path = "/request",
+    operation_id = "open_request",
+    tag = "matching",
+    request_body = AskBody,
+    responses(
+        (status = 200, description = "The ticket.", body = RequestCreated),
+        failures::OpenTicket,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn open(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,
@@ -39,7 +56,21 @@ pub async fn open(
     }
 }
 
-/// `GET /requests/{request_id}/status`
+/// How one of the caller's requests stands.
+///
+/// To be polled where no socket is used.
+#[utoipa::path(
+    get,
+    path = "/requests/{request_id}/status",
+    operation_id = "read_request",
+    tag = "matching",
+    params(("request_id" = Uuid, Path, description = "The `id` of the ticket.")),
+    responses(
+        (status = 200, description = "How it stands.", body = RequestStatus),
+        failures::ReadTicket,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn status(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,
@@ -62,7 +93,19 @@ pub async fn status(
     Ok(HttpResponse::Ok().json(RequestStatus::stored(ticket.status)))
 }
 
-/// `DELETE /request/{request_id}`
+/// Withdraw one of the caller's requests, while it waits.
+#[utoipa::path(
+    delete,
+    path = "/request/{request_id}",
+    operation_id = "withdraw_request",
+    tag = "matching",
+    params(("request_id" = Uuid, Path, description = "The `id` of the ticket.")),
+    responses(
+        (status = 200, description = "It waits no more.", body = Message),
+        failures::WithdrawTicket,
+    ),
+    security(("bearer" = []))
+)]
 pub async fn withdraw(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,

@@ -5,6 +5,7 @@
     reason = "black-box tests measure real time"
 )]
 mod api;
+mod backends;
 #[expect(
     clippy::disallowed_methods,
     reason = "black-box tests measure real time"

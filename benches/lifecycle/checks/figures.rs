@@ -52,7 +52,7 @@ fn medians_go_through_nested_numbers_and_leave_texts() {
 
 #[test]
 fn even_timetables_have_whole_pairs_at_equal_gaps() {
-    let timetable = Timetable::even(100.0, 0.05);
+    let timetable = Timetable::even(100.0, 0.04);
 
     let ms: Vec<_> = timetable
         .moments()

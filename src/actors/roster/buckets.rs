@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use actix::Actor;
-
 use super::RosterActor;
 use super::routing::{BucketHandle, retire};
 use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::{BUCKET_MAILBOX, start};
 use crate::domain::{BucketKey, Ticket};
 
 impl RosterActor {
@@ -17,7 +16,7 @@ impl RosterActor {
             let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);
             let (inbox, view) = (actor.inbox(), actor.view());
             BucketHandle {
-                actor: actor.start(),
+                actor: start(actor, BUCKET_MAILBOX),
                 inbox,
                 view,
                 empty_since: None,

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::Actor;
-
 use super::{MatchHandle, RosterActor};
 use crate::actors::Core;
 use crate::actors::board::MatchView;
 use crate::actors::session::SessionActor;
+use crate::actors::{SESSION_MAILBOX, start};
 use crate::domain::matches::Match;
 use crate::domain::{BucketKey, Holder, Session, Side, Ticket};
 use crate::ports::{OpenMatch, OpenSession};
@@ -46,7 +45,10 @@ impl RosterActor {
             self.core.board.put_ticket(ticket, user, Some(match_id));
         }
         let of = Session::new(open.record, open.tickets);
-        let actor = SessionActor::of_session(Arc::clone(&self.core), of).start();
+        let actor = start(
+            SessionActor::of_session(Arc::clone(&self.core), of),
+            SESSION_MAILBOX,
+        );
         self.sessions.insert(session, match_id);
         self.matches
             .insert(match_id, MatchHandle { actor, found: None });
@@ -74,7 +76,8 @@ impl RosterActor {
         let found = Side::BOTH.map(|side| restored.found(side));
         // More matches than permits: the limit was lowered, and new ones wait until it is kept.
         let permit = Arc::clone(&self.core.permits).try_acquire_owned().ok();
-        let actor = SessionActor::of_match(Arc::clone(&self.core), restored, permit).start();
+        let actor = SessionActor::of_match(Arc::clone(&self.core), restored, permit);
+        let actor = start(actor, SESSION_MAILBOX);
         self.matched(open.id, open.tickets, found, actor, false);
     }
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Context, Handler, StreamHandler};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::Core;
 use super::calls::Calls;
 use super::inbox::{Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
-use super::{Core, SESSION_MAILBOX};
 use crate::domain::matches::{Match, MatchCommand};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
@@ -187,7 +187,6 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(SESSION_MAILBOX);
         self.facts.wake(ctx);
         self.settle(ctx);
     }

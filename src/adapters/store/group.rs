@@ -138,8 +138,10 @@ impl Group {
     }
 
     fn into_entries(self) -> impl Iterator<Item = Entry> {
-        let writes = self.writes.to_vec().into_iter();
-        let entry = |(write, asker)| Entry { write, asker };
-        writes.zip(self.askers).map(entry)
+        let (writes, askers) = (self.writes, self.askers.into_iter().enumerate());
+        askers.map(move |(at, asker)| Entry {
+            write: writes[at].clone(),
+            asker,
+        })
     }
 }

@@ -13,5 +13,5 @@ mod worker;
 mod writer;
 
 pub use records::StoredRecords;
-pub use sqlite::{MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
+pub use sqlite::{MIGRATIONS as SQLITE_MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
 pub use writer::{GroupError, GroupStore, Writer, WriterOptions};

@@ -2,81 +2,51 @@
 //!
 //! On the wire a ticket is a "match request", and a ticket's id its `request_id`.
 
+mod bodies;
 mod frames;
 
+pub use bodies::{AskBody, ConfirmBody, LeaveBody, TokenBody};
 pub use frames::frame;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::docs::{samples, values};
 use crate::domain::{
-    InvalidValue, MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp, Topic,
-    UserId, Wish,
+    MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp, UserId,
 };
 use crate::ports::StoredStatus;
 
-/// Body of `POST /request`.
-#[derive(Debug, Deserialize)]
-pub struct AskBody {
-    difficulty: String,
-    topic: String,
-}
-
-impl AskBody {
-    /// The wish, if its values are valid.
-    pub fn wish(&self) -> Result<Wish, InvalidValue> {
-        Ok(Wish {
-            difficulty: crate::domain::Difficulty::parse(&self.difficulty)?,
-            topic: Topic::parse(&self.topic)?,
-        })
-    }
-}
-
-/// Body of `POST /confirm`.
-#[derive(Debug, Deserialize)]
-pub struct ConfirmBody {
-    /// Which match.
-    pub match_id: String,
-    /// Confirmed, or declined.
-    pub confirmed: bool,
-}
-
-/// Body of `POST /sessions/leave`.
-#[derive(Debug, Deserialize)]
-pub struct LeaveBody {
-    /// Which session.
-    pub session_id: String,
-}
-
-/// Body of `POST /dev/token`.
-#[derive(Debug, Deserialize)]
-pub struct TokenBody {
-    /// For whom.
-    pub user_id: String,
-}
-
 /// A token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Token {
     /// The token.
     pub token: String,
 }
 
 /// The body of every error.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
+    /// What is wrong, in one sentence.
     detail: String,
+    /// With every 404 and 500: the name of the code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::ErrorName, required = false)]
     error: Option<&'static str>,
+    /// With every 404 and 500: the code once more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::ErrorCode, required = false)]
     status_code: Option<u16>,
-    /// The ticket that the caller holds already.
+    /// With a duplicate request: the ticket that the caller holds already.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub request_id: Option<Uuid>,
-    /// How that ticket stands.
+    /// With a duplicate request: how that ticket stands.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = values::LiveStatus, required = false)]
     pub status: Option<&'static str>,
 }
 
@@ -97,13 +67,21 @@ pub fn problem(status: u16, detail: &str) -> Problem {
 }
 
 /// A ticket, as `POST /request` answers it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::request_created))]
 pub struct RequestCreated<'a> {
+    /// The `request_id` of other calls.
     id: Uuid,
+    #[schema(value_type = values::UserId)]
     user_id: &'a str,
+    #[schema(value_type = values::Difficulty)]
     difficulty: &'static str,
+    #[schema(value_type = values::Topic)]
     topic: &'a str,
+    #[schema(value_type = values::LiveStatus)]
     status: &'static str,
+    /// When it was first enqueued, in UTC.
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
@@ -122,10 +100,19 @@ impl<'a> RequestCreated<'a> {
 }
 
 /// How a ticket stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(
+    samples::matched,
+    samples::pending,
+    samples::timed_out,
+    samples::cancelled
+))]
 pub struct RequestStatus {
+    #[schema(value_type = values::RequestWord)]
     status: &'static str,
+    /// There exactly where the status is `matched`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     match_id: Option<Uuid>,
 }
 
@@ -168,22 +155,24 @@ impl RequestStatus {
 }
 
 /// A short message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Message {
     /// What happened.
     pub message: &'static str,
 }
 
 /// How something stands, in one word.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
     /// The word.
     pub status: &'static str,
 }
 
 /// The first confirmation's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::waiting_for_partner))]
 pub struct WaitingForPartner {
+    #[schema(value_type = values::WaitingWord)]
     status: &'static str,
     match_id: Uuid,
 }
@@ -199,9 +188,12 @@ impl WaitingForPartner {
 }
 
 /// A decline's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::declined))]
 pub struct Declined {
+    #[schema(value_type = values::DeclinedWord)]
     status: &'static str,
+    /// Whether the partner waits again, in the old place.
     requeued_partner: bool,
     match_id: Uuid,
 }
@@ -218,11 +210,14 @@ impl Declined {
 }
 
 /// The second confirmation's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::session_ready))]
 pub struct SessionReady<'a> {
     match_id: Uuid,
     session_id: Uuid,
+    /// The question's id, as text.
     question_id: String,
+    #[schema(value_type = values::UserId)]
     partner_id: &'a str,
 }
 
@@ -239,9 +234,13 @@ impl<'a> SessionReady<'a> {
 }
 
 /// How a match stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::match_in_session, samples::match_not_in_session))]
 pub struct MatchStatus {
+    /// Whether both have confirmed and the session is readable.
     confirm_status: bool,
+    /// There exactly where `confirm_status` is true.
+    #[schema(required)]
     session_id: Option<Uuid>,
 }
 
@@ -256,10 +255,12 @@ impl MatchStatus {
 }
 
 /// A question, as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct QuestionBody<'a> {
+    /// The question service's id.
     id: i64,
     title: &'a str,
+    /// As the question service spells it, in lower case.
     difficulty: &'a str,
     topics: &'a [String],
 }
@@ -276,10 +277,13 @@ impl<'a> From<&'a Question> for QuestionBody<'a> {
 }
 
 /// The caller's session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(samples::active_session))]
 pub struct ActiveSession<'a> {
     match_id: Uuid,
     session_id: Uuid,
+    /// The other member, even after that one has left.
+    #[schema(value_type = values::UserId)]
     partner_id: &'a str,
     question: QuestionBody<'a>,
 }
@@ -296,8 +300,19 @@ impl<'a> ActiveSession<'a> {
     }
 }
 
+/// What this is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct About<'a> {
+    /// The value of `APP_NAME`.
+    pub service: &'a str,
+    /// What it does.
+    pub description: &'static str,
+    /// The version.
+    pub version: &'static str,
+}
+
 /// What `GET /health` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Health<'a> {
     /// Always healthy where it answers at all.
     pub status: &'static str,

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::auth::bearer;
+use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Edge, Stage};
 use super::wire;
@@ -54,7 +55,21 @@ pub(super) struct ConnectQuery {
     token: Option<String>,
 }
 
-/// `GET /ws`
+/// Open a socket for the caller's events.
+///
+/// With a token that is not valid it opens all the same and is closed at once with 4401, so that a
+/// browser can see why; without any it does not open.
+#[utoipa::path(
+    get,
+    path = "/ws",
+    operation_id = "open_socket",
+    tag = "socket",
+    responses(
+        (status = 101, description = "The socket is open."),
+        failures::Connect,
+    ),
+    security(("token" = []), ("bearer" = []))
+)]
 pub(super) async fn connect(
     edge: web::Data<Edge>,
     query: Result<web::Query<ConnectQuery>, actix_web::Error>,

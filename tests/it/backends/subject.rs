@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::prelude::*;
-use matchmaker::adapters::schema::{Id, outbox};
+use matchmaker::adapters::schema::{Id, outbox, sessions};
 use matchmaker::adapters::store::{SqliteOptions, SqliteStore, StoredRecords, Writer};
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
@@ -103,12 +103,20 @@ impl Subject {
     }
 
     pub async fn write(&self, write: Write) -> WriteOutcome {
-        self.submit(write, None).await.expect("every write is answered")
+        self.submit(write, None)
+            .await
+            .expect("every write is answered")
     }
 
     /// All of them handed over at the same moment, so that they share a transaction.
-    pub async fn write_together(&self, writes: impl IntoIterator<Item = Write>) -> Vec<WriteOutcome> {
-        let submitted: Vec<_> = writes.into_iter().map(|write| self.submit(write, None)).collect();
+    pub async fn write_together(
+        &self,
+        writes: impl IntoIterator<Item = Write>,
+    ) -> Vec<WriteOutcome> {
+        let submitted: Vec<_> = writes
+            .into_iter()
+            .map(|write| self.submit(write, None))
+            .collect();
         let mut outcomes = Vec::new();
         for outcome in submitted {
             outcomes.push(outcome.await.expect("every write is answered"));
@@ -129,18 +137,30 @@ impl Subject {
     }
 
     pub async fn live(&self) -> LiveState {
-        let live = self.records.live(self.clock.now()).await.expect("the store answers");
+        let live = self
+            .records
+            .live(self.clock.now())
+            .await
+            .expect("the store answers");
         assert_eq!(live.contradictions, []);
         live
     }
 
     pub async fn status(&self, ticket: TicketId) -> Option<StoredStatus> {
-        let stored = self.records.ticket(ticket).await.expect("the store answers");
+        let stored = self
+            .records
+            .ticket(ticket)
+            .await
+            .expect("the store answers");
         stored.map(|stored| stored.status)
     }
 
     pub async fn match_state(&self, number: u64) -> Option<StoredMatchState> {
-        let stored = self.records.find_match(match_id(number)).await.expect("the store answers");
+        let stored = self
+            .records
+            .find_match(match_id(number))
+            .await
+            .expect("the store answers");
         stored.map(|stored| stored.state)
     }
 
@@ -156,6 +176,18 @@ impl Subject {
         };
         let announced = |(session, key, body): (Id, _, _)| (session.into(), key, body);
         rows.into_iter().map(announced).collect()
+    }
+
+    /// When each side left session `number`.
+    pub fn left_at_ms(&self, number: u64) -> [Option<i64>; 2] {
+        let (first, second) = match Backends::under_test() {
+            Backends::Embedded => sessions::table
+                .find(Id::from(session_id(number)))
+                .select((sessions::left_first_ms, sessions::left_second_ms))
+                .first(&mut self.sqlite())
+                .expect("the session can be read"),
+        };
+        [first, second]
     }
 
     pub fn path(&self) -> PathBuf {
@@ -189,7 +221,13 @@ pub fn ticket(number: u64) -> Ticket {
         topic: Topic::parse("Hash  Table").expect("a topic"),
     };
     let now = at_ms(i64::try_from(number).expect("a small number"));
-    Ticket::new(ticket_id(number), user(number), wish, now, Timeouts::default())
+    Ticket::new(
+        ticket_id(number),
+        user(number),
+        wish,
+        now,
+        Timeouts::default(),
+    )
 }
 
 pub fn ticket_id(number: u64) -> TicketId {
@@ -257,7 +295,11 @@ pub fn open_session(number: u64, tickets: [u64; 2]) -> Write {
 /// From nothing to match `number` of these tickets.
 pub fn up_to_match(number: u64, tickets: [u64; 2]) -> Vec<Write> {
     let [first, second] = tickets.map(|number| Write::OpenTicket(ticket(number)));
-    vec![first, second, Write::ProposeMatch(proposal(number, tickets))]
+    vec![
+        first,
+        second,
+        Write::ProposeMatch(proposal(number, tickets)),
+    ]
 }
 
 /// From nothing to a match that both have confirmed.

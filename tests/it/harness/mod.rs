@@ -5,7 +5,7 @@
 //! async fn two_people_in_one_bucket_are_matched() {
 //!     let server = Server::with("CONFIRM_MATCH_TIMEOUT_SECONDS", "0.5").start().await;
 //!     let (ada, bob) = (server.user("ada"), server.user("bob"));
-//!     let mut screen = ada.connect().await;                     // a WebSocket, `Socket`
+//!     let screen = ada.connect().await;                         // a WebSocket, `Socket`
 //!
 //!     let ticket = ada.open_ticket("Easy", "Array").await;      // asserts 200, gives the id
 //!     bob.ask("easy", "array").await.expect(200);               // `Reply`: status, headers, json

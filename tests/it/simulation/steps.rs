@@ -2,16 +2,17 @@
 
 use std::fmt;
 
+use matchmaker::domain::limits::OPENING_GIVE_UP_MS;
 use matchmaker::domain::matches::Match;
 use matchmaker::domain::{
-    Difficulty, Ending, MatchId, Side, TicketId, TicketOutcome, Topic, UserId, Wish,
+    Difficulty, Ending, MatchId, Side, TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
 };
 use proptest::bool;
 use proptest::prelude::{Just, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::strategy::Strategy;
 
-use super::referee::{MatchState, Status};
+use super::referee::{MatchState, Status, TicketRow};
 use super::world::{Reply, World};
 use super::{USERS, users};
 
@@ -50,7 +51,11 @@ impl fmt::Debug for Step {
 enum Passes {
     Ms(u64),
     UntilNextTimer,
-    UntilJustBeforeNextTimer,
+    /// Until something that is stored is due, or 1 ms before.
+    UntilDue {
+        which: Index,
+        early: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -132,7 +137,8 @@ pub fn step(setup: &Setup) -> impl Strategy<Value = Step> + use<> {
         12 => select(lifetimes).prop_map(Passes::Ms),
         2 => (0_u64..30_000_000).prop_map(Passes::Ms),
         35 => Just(Passes::UntilNextTimer),
-        30 => Just(Passes::UntilJustBeforeNextTimer),
+        40 => (any::<Index>(), bool::ANY)
+            .prop_map(|(which, early)| Passes::UntilDue { which, early }),
     ];
     let action = action(setup);
     (passes, bool::ANY, action).prop_map(|(passes, timers_first, action)| Step {
@@ -165,7 +171,7 @@ fn action(setup: &Setup) -> impl Strategy<Value = Action> + use<> {
         20 => (caller(), index()).prop_map(|(caller, which)| Action::Confirm { caller, which }),
         4 => (caller(), index()).prop_map(|(caller, which)| Action::Decline { caller, which }),
         5 => (caller(), index()).prop_map(|(caller, which)| Action::Leave { caller, which }),
-        2 => index().prop_map(|which| Action::HangUp { which }),
+        4 => index().prop_map(|which| Action::HangUp { which }),
         40 => (index(), reply).prop_map(|(which, reply)| Action::Reply { which, reply }),
         20 => Just(Action::ReplyToAll),
         1 => (0_u64..20_000).prop_map(|down_ms| Action::Restart { down_ms }),
@@ -181,19 +187,33 @@ fn action(setup: &Setup) -> impl Strategy<Value = Action> + use<> {
 
 impl World {
     pub fn take(&mut self, step: Step) {
-        let passes_ms = match (step.passes, self.next_wake()) {
-            (Passes::Ms(ms), _) => ms,
-            (Passes::UntilNextTimer, Some(at)) => at.ms_since(self.now),
-            (Passes::UntilJustBeforeNextTimer, Some(at)) => at.ms_since(self.now).saturating_sub(1),
-            (_, None) => 0,
+        let until = match step.passes {
+            Passes::Ms(ms) => Some(self.now.plus_ms(ms)),
+            Passes::UntilNextTimer => self.next_wake(),
+            Passes::UntilDue { which, early } => {
+                let due = self.due_later();
+                let at = (!due.is_empty()).then(|| *which.get(&due));
+                at.map(|at| Timestamp::from_ms(at.as_ms() - i64::from(early)))
+            }
         };
-        self.now = self.now.plus_ms(passes_ms);
+        self.now = self.now.max(until.unwrap_or(self.now));
         if step.timers_first {
             self.on_time();
         }
         self.act(step.action);
         self.on_time();
         self.pair();
+    }
+
+    /// When what is stored will be due: waits, confirmation windows and openings.
+    fn due_later(&self) -> Vec<Timestamp> {
+        let waiting = |row: &&TicketRow| row.status == Status::Waiting;
+        let waits = self.db.tickets.values().filter(waiting);
+        let windows = self.matches.values().map(Match::expires_at);
+        let all = waits
+            .map(|row| row.ticket.waits_until)
+            .chain(windows.flat_map(|at| [at, at.plus_ms(OPENING_GIVE_UP_MS)]));
+        all.filter(|at| *at > self.now).collect()
     }
 
     fn act(&mut self, action: Action) {
@@ -257,14 +277,18 @@ impl World {
         }
     }
 
-    /// Those that are stored, without what the server itself does not know yet.
+    /// Those that are over, and the one that the server knows as live.
     fn tickets_of(&self, user: &UserId) -> Vec<TicketId> {
+        let over = self
+            .db
+            .tickets
+            .values()
+            .filter(|row| row.ticket.user == *user && matches!(row.status, Status::Closed(_)));
         let claim = self.roster.claim(user).map(|claim| claim.place.ticket);
-        let rows = self.db.tickets.values().filter(|row| {
-            let over = matches!(row.status, Status::Closed(_));
-            row.ticket.user == *user && (over || claim == Some(row.ticket.id))
-        });
-        rows.map(|row| row.ticket.id).collect()
+        let over = over
+            .map(|row| row.ticket.id)
+            .filter(|id| claim != Some(*id));
+        over.chain(claim).collect()
     }
 
     fn caller_of_match(&self, caller: Caller, which: Index) -> Option<(UserId, MatchId)> {

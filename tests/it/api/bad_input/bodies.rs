@@ -19,8 +19,27 @@ async fn a_bad_ask_is_refused_and_nothing_changes() {
             fault,
         );
     }
+    for (fault, difficulty, topic) in bad_wishes() {
+        let body = json!({"difficulty": difficulty, "topic": topic});
+        refused(&eve.posting("/request", &body).send().await, 400, fault);
+    }
+    for body in [json!({"topic": "Array"}), json!({"difficulty": "Easy"})] {
+        refused(
+            &eve.posting("/request", &body).send().await,
+            400,
+            "a field is missing",
+        );
+    }
+
+    standing.is_unchanged(&server).await;
+    let ticket = eve.open_ticket("Easy", "Extreme").await;
+    assert_eq!(eve.state(&ticket).await, "pending");
+}
+
+/// Difficulties and topics of which one is not valid.
+fn bad_wishes() -> Vec<(&'static str, Value, Value)> {
     let (easy, array) = (json!("Easy"), json!("Array"));
-    for (fault, difficulty, topic) in [
+    vec![
         ("unknown difficulty", json!("Extreme"), array.clone()),
         ("empty difficulty", json!(""), array.clone()),
         ("difficulty with a space", json!(" Easy"), array.clone()),
@@ -62,21 +81,7 @@ async fn a_bad_ask_is_refused_and_nothing_changes() {
             easy.clone(),
             json!("Arr\u{9b}ay"),
         ),
-    ] {
-        let body = json!({"difficulty": difficulty, "topic": topic});
-        refused(&eve.posting("/request", &body).send().await, 400, fault);
-    }
-    for body in [json!({"topic": "Array"}), json!({"difficulty": "Easy"})] {
-        refused(
-            &eve.posting("/request", &body).send().await,
-            400,
-            "a field is missing",
-        );
-    }
-
-    standing.is_unchanged(&server).await;
-    let ticket = eve.open_ticket("Easy", "Extreme").await;
-    assert_eq!(eve.state(&ticket).await, "pending");
+    ]
 }
 
 #[actix_rt::test]

@@ -11,8 +11,11 @@ struct Account {
     tickets: BTreeMap<String, (String, Option<String>)>,
 }
 
-/// Checks G1 to G4 and G7 from outside.
-pub async fn check(server: &Server, people: &[Person]) {
+/// The confirmation window that nobody has changed, in seconds.
+const WINDOW: f64 = 120.0;
+
+/// Checks G1 to G4 and G7 from outside, on a server that was killed at `killed_at`.
+pub async fn check(server: &Server, people: &[Person], killed_at: f64) {
     let ends = Ends::of(people);
 
     let accounts = join_all(people.iter().map(read_account)).await;
@@ -32,7 +35,7 @@ pub async fn check(server: &Server, people: &[Person]) {
     join_all(
         people
             .iter()
-            .map(|person| confirmations_count(server, person)),
+            .map(|person| confirmations_count(server, person, killed_at)),
     )
     .await;
     join_all(people.iter().map(unanswered_ask_settles)).await;
@@ -211,8 +214,9 @@ async fn symmetric_pairs(server: &Server, people: &[Person], accounts: &[Account
     }
 }
 
-/// G2: an acknowledged yes in a match that is still open makes any ask a duplicate.
-async fn confirmations_count(server: &Server, person: &Person) {
+/// G2: an acknowledged yes in a match that is still open makes any ask a duplicate. G7: such a match
+/// has the deadline that it had before the kill.
+async fn confirmations_count(server: &Server, person: &Person, killed_at: f64) {
     let facts = person.facts.borrow().clone();
     for fact in &facts {
         let Fact::Confirmed { match_id } = fact else {
@@ -222,16 +226,22 @@ async fn confirmations_count(server: &Server, person: &Person) {
         if before.status != 200 || before.json["confirm_status"] == true {
             continue;
         }
+        let screen = person.user.connect().await;
         let ask = person.user.ask("Hard", "Elsewhere").await;
         // The partner's yes, stored but not answered, may have opened the session just now.
         let after = server.match_status(match_id).await;
-        let is_open = after.json["confirm_status"] == true;
+        let in_session = after.json["confirm_status"] == true;
         assert!(
-            ask.status == 400 || is_open,
+            ask.status == 400 || in_session,
             "{}: a yes was lost: {}",
             person.user.id,
             ask.text
         );
+        if !in_session {
+            let found = screen.next_event("match_found").await;
+            let expires_at = unix_seconds(text(&found, "expires_at"));
+            assert!(expires_at <= killed_at + WINDOW, "{found}");
+        }
     }
 }
 

@@ -33,9 +33,10 @@ async fn what_was_acknowledged_survives_a_kill_at_a_random_moment() {
             .collect();
 
         kill_while_busy(&server, &people, seed ^ round).await;
+        let killed_at = unix_now();
         server.restart().await;
 
-        aftermath::check(&server, &people).await;
+        aftermath::check(&server, &people, killed_at).await;
     }
 }
 

@@ -25,7 +25,13 @@ async fn a_refused_write_harms_none_of_its_neighbours() {
         at: at_ms(1),
     };
 
-    let group = [open(2), Write::OpenTicket(second), open(3), missing, open(4)];
+    let group = [
+        open(2),
+        Write::OpenTicket(second),
+        open(3),
+        missing,
+        open(4),
+    ];
     let outcomes = store.write_together(group).await;
 
     let live = WriteOutcome::Refused(Refusal::AlreadyLive {
@@ -53,7 +59,9 @@ async fn of_two_equal_claims_in_one_group_the_first_wins() {
     let mut second = ticket(11);
     second.user = user(1);
 
-    let outcomes = store.write_together([open(1), Write::OpenTicket(second)]).await;
+    let outcomes = store
+        .write_together([open(1), Write::OpenTicket(second)])
+        .await;
 
     let live = WriteOutcome::Refused(Refusal::AlreadyLive {
         ticket: ticket_id(1),
@@ -83,7 +91,10 @@ async fn nothing_is_written_once_the_deadline_has_passed() {
     assert_eq!(late.await, Ok(WriteOutcome::Unavailable));
     assert_eq!(in_time.await, Ok(STORED));
     assert_eq!(store.status(ticket_id(1)).await, None);
-    assert_eq!(store.status(ticket_id(2)).await, Some(StoredStatus::Waiting));
+    assert_eq!(
+        store.status(ticket_id(2)).await,
+        Some(StoredStatus::Waiting)
+    );
 }
 
 #[tokio::test]

@@ -93,7 +93,10 @@ async fn a_refused_proposal_names_exactly_the_tickets_that_do_not_wait() {
     assert_eq!(store.write(propose(3, [3, 4])).await, not_waiting([4]));
     assert_eq!(store.write(propose(4, [2, 4])).await, not_waiting([2, 4]));
 
-    assert_eq!(store.status(ticket_id(3)).await, Some(StoredStatus::Waiting));
+    assert_eq!(
+        store.status(ticket_id(3)).await,
+        Some(StoredStatus::Waiting)
+    );
     for number in 2..=4 {
         assert_eq!(store.match_state(number).await, None);
     }
@@ -102,7 +105,9 @@ async fn a_refused_proposal_names_exactly_the_tickets_that_do_not_wait() {
 #[tokio::test]
 async fn a_ticket_is_proposed_for_its_own_user_only() {
     let store = Subject::fresh();
-    store.stores([1, 2].map(|number| Write::OpenTicket(ticket(number)))).await;
+    store
+        .stores([1, 2].map(|number| Write::OpenTicket(ticket(number))))
+        .await;
     let mut of_another = proposal(1, [1, 2]);
     of_another.users[1] = user(3);
 
@@ -115,7 +120,9 @@ async fn a_ticket_is_proposed_for_its_own_user_only() {
 #[tokio::test]
 async fn nobody_is_matched_with_themselves() {
     let store = Subject::fresh();
-    store.stores([1, 2].map(|number| Write::OpenTicket(ticket(number)))).await;
+    store
+        .stores([1, 2].map(|number| Write::OpenTicket(ticket(number))))
+        .await;
     let mut one_user = proposal(1, [1, 2]);
     one_user.users[1] = user(1);
     let mut one_ticket = proposal(1, [1, 2]);
@@ -136,9 +143,14 @@ async fn proposing_again_is_proposing_once() {
     assert_eq!(store.live().await.matches.len(), 1);
 
     // The answer to the first one was lost, and since then the match has come to its end.
-    store.stores([end(Ending::Expired, both_back(), None), propose(1, [1, 2])]).await;
+    store
+        .stores([end(Ending::Expired, both_back(), None), propose(1, [1, 2])])
+        .await;
     assert_eq!(store.live().await.matches, []);
-    assert_eq!(store.status(ticket_id(1)).await, Some(StoredStatus::Waiting));
+    assert_eq!(
+        store.status(ticket_id(1)).await,
+        Some(StoredStatus::Waiting)
+    );
 }
 
 #[tokio::test]
@@ -160,7 +172,9 @@ async fn confirmations_are_kept_by_side_while_the_match_is_open() {
 async fn a_match_that_is_over_or_unknown_cannot_be_confirmed() {
     let store = Subject::fresh();
     store.stores(up_to_match(1, [1, 2])).await;
-    store.stores([end(Ending::Expired, both_back(), None)]).await;
+    store
+        .stores([end(Ending::Expired, both_back(), None)])
+        .await;
     store.stores(up_to_session(2, [3, 4])).await;
 
     for number in [1, 2, 3] {
@@ -185,12 +199,20 @@ async fn an_ended_match_gives_each_ticket_its_fate() {
 
         store.stores([end(ending, [1, 2].map(fate), None)]).await;
 
-        assert_eq!(store.match_state(1).await, Some(StoredMatchState::Ended(ending)));
+        assert_eq!(
+            store.match_state(1).await,
+            Some(StoredMatchState::Ended(ending))
+        );
         let live = store.live().await;
-        let back = [1, 2].into_iter().filter(|number| sides[*number as usize - 1]);
+        let back = [1, 2]
+            .into_iter()
+            .filter(|number| sides[*number as usize - 1]);
         assert_eq!(live.tickets, back.map(put_back).collect::<Vec<_>>());
         assert_eq!(live.matches, []);
-        for number in [1, 2].into_iter().filter(|number| !sides[*number as usize - 1]) {
+        for number in [1, 2]
+            .into_iter()
+            .filter(|number| !sides[*number as usize - 1])
+        {
             let declined = StoredStatus::Closed(TicketOutcome::Declined);
             assert_eq!(store.status(ticket_id(number)).await, Some(declined));
         }

@@ -20,13 +20,17 @@ async fn everything_acknowledged_is_there_after_a_restart() {
     let before = Subject::fresh();
     before.stores(up_to_session(1, [1, 2])).await;
     before.stores(up_to_match(2, [3, 4])).await;
-    before.stores([confirm(2, Side::Second), Write::OpenTicket(ticket(5))]).await;
+    before
+        .stores([confirm(2, Side::Second), Write::OpenTicket(ticket(5))])
+        .await;
     let withdraw = Write::CloseTicket {
         ticket: ticket_id(6),
         outcome: TicketOutcome::Withdrawn,
         at: at_ms(9_000),
     };
-    before.stores([Write::OpenTicket(ticket(6)), withdraw]).await;
+    before
+        .stores([Write::OpenTicket(ticket(6)), withdraw])
+        .await;
     let live_before = before.live().await;
 
     // Nothing is closed first: the file is as a killed server leaves it.
@@ -81,7 +85,10 @@ async fn a_folder_that_cannot_be_made_is_named() {
     let error = open_error(&folder.join("m.db")).await;
 
     assert!(matches!(&error, StoreOpenError::NoFolder { folder: named, .. } if *named == folder));
-    let sentence = format!("the folder {} for the database cannot be created", folder.display());
+    let sentence = format!(
+        "the folder {} for the database cannot be created",
+        folder.display()
+    );
     assert!(error.to_string().starts_with(&sentence), "{error}");
 }
 
@@ -123,18 +130,22 @@ async fn a_database_with_foreign_tables_of_our_names_is_said_to_be_so() {
     let error = open_error(&path).await;
 
     assert!(matches!(error, StoreOpenError::Migration { .. }), "{error}");
-    assert!(error.to_string().contains("cannot be brought up to date"), "{error}");
+    assert!(
+        error.to_string().contains("cannot be brought up to date"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_database_that_another_process_holds_is_said_to_be_locked() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let path = place.path().join("m.db");
-    let mut other = <diesel::SqliteConnection as diesel::Connection>::establish(
-        path.to_str().expect("UTF-8"),
-    )
-    .expect("the file opens");
-    other.batch_execute("BEGIN EXCLUSIVE").expect("the lock is free");
+    let mut other =
+        <diesel::SqliteConnection as diesel::Connection>::establish(path.to_str().expect("UTF-8"))
+            .expect("the file opens");
+    other
+        .batch_execute("BEGIN EXCLUSIVE")
+        .expect("the lock is free");
 
     let error = open_error(&path).await;
 

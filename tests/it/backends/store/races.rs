@@ -1,8 +1,6 @@
 //! Races between two servers on one database: exactly one write wins.
 
-use matchmaker::domain::{
-    Ending, Fate, Refusal, Side, TicketOutcome, Write, WriteOutcome,
-};
+use matchmaker::domain::{Ending, Fate, Refusal, Side, TicketOutcome, Write, WriteOutcome};
 use matchmaker::ports::{StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
@@ -41,7 +39,10 @@ fn two_servers() -> [Subject; 2] {
 fn winner(outcomes: &[WriteOutcome]) -> usize {
     let stored = |outcome: &&WriteOutcome| **outcome == STORED;
     assert_eq!(outcomes.iter().filter(stored).count(), 1, "{outcomes:?}");
-    outcomes.iter().position(|outcome| *outcome == STORED).expect("one has won")
+    outcomes
+        .iter()
+        .position(|outcome| *outcome == STORED)
+        .expect("one has won")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -68,7 +69,9 @@ async fn of_equal_claims_one_wins_and_is_named_to_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_ticket_that_many_want_gets_one_match() {
     let servers = two_servers();
-    servers[0].stores((1..=RACERS + 1).map(|number| Write::OpenTicket(ticket(number)))).await;
+    servers[0]
+        .stores((1..=RACERS + 1).map(|number| Write::OpenTicket(ticket(number))))
+        .await;
     let with_first = |number: u64| Write::ProposeMatch(proposal(number, [1, number]));
 
     let mut outcomes = race(&servers, (2..RACERS + 2).map(with_first).collect()).await;
@@ -140,7 +143,13 @@ async fn a_match_has_one_outcome() {
         let stored = servers[1].match_state(round).await;
         let in_session = matches!(stored, Some(StoredMatchState::InSession(_)));
         assert_eq!(in_session, winner == round as usize % 4);
-        assert_eq!(servers[1].announced().iter().any(|(id, ..)| *id == session(round, numbers).id), in_session);
+        assert_eq!(
+            servers[1]
+                .announced()
+                .iter()
+                .any(|(id, ..)| *id == session(round, numbers).id),
+            in_session
+        );
     }
 }
 

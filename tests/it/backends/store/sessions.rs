@@ -35,7 +35,10 @@ async fn a_confirmed_match_becomes_a_session_and_is_announced() {
     let record = session(1, [1, 2]);
     let state = StoredMatchState::InSession(Box::new(record.clone()));
     assert_eq!(store.match_state(1).await, Some(state));
-    assert_eq!(store.records().session(session_id(1)).await, Ok(Some(record.clone())));
+    assert_eq!(
+        store.records().session(session_id(1)).await,
+        Ok(Some(record.clone()))
+    );
     for number in [1, 2] {
         let status = store.status(ticket_id(number)).await;
         assert_eq!(status, Some(StoredStatus::Matched(match_id(1))));
@@ -106,10 +109,13 @@ async fn leaving_is_kept_by_side_and_the_first_time_counts() {
     let store = Subject::fresh();
     store.stores(up_to_session(1, [1, 2])).await;
 
-    store.stores([leave(1, Side::Second, 7_000), leave(1, Side::Second, 8_000)]).await;
+    store
+        .stores([leave(1, Side::Second, 7_000), leave(1, Side::Second, 8_000)])
+        .await;
 
     let live = store.live().await;
     assert_eq!(live.sessions[0].record.left, [false, true]);
+    assert_eq!(store.left_at_ms(1), [None, Some(7_000)]);
     assert_eq!(store.write(leave(2, Side::First, 7_000)).await, NOT_OPEN);
 }
 
@@ -119,7 +125,9 @@ async fn a_session_is_live_until_both_have_left_or_its_time_is_over() {
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_session(2, [3, 4])).await;
 
-    store.stores(Side::BOTH.map(|side| leave(1, side, 7_000))).await;
+    store
+        .stores(Side::BOTH.map(|side| leave(1, side, 7_000)))
+        .await;
     let after_leaving = store.live().await;
     store.clock().put_at(session(2, [3, 4]).ends_at.as_ms() - 1);
     let just_in_time = store.live().await;
@@ -131,7 +139,10 @@ async fn a_session_is_live_until_both_have_left_or_its_time_is_over() {
     assert_eq!(just_in_time.sessions, after_leaving.sessions);
     assert_eq!(over.sessions, []);
     let stored = store.records().session(session_id(1)).await;
-    assert_eq!(stored.map(|found| found.map(|found| found.left)), Ok(Some([true, true])));
+    assert_eq!(
+        stored.map(|found| found.map(|found| found.left)),
+        Ok(Some([true, true]))
+    );
 }
 
 #[tokio::test]

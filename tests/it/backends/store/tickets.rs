@@ -70,7 +70,10 @@ async fn an_opened_ticket_waits_and_comes_back_as_it_was() {
     store.stores([Write::OpenTicket(opened.clone())]).await;
 
     assert_eq!(store.live().await.tickets, [opened]);
-    assert_eq!(store.status(ticket_id(7)).await, Some(StoredStatus::Waiting));
+    assert_eq!(
+        store.status(ticket_id(7)).await,
+        Some(StoredStatus::Waiting)
+    );
     assert_eq!(store.status(ticket_id(8)).await, None);
 }
 
@@ -93,7 +96,9 @@ async fn a_second_live_ticket_is_refused_and_the_first_is_named() {
     store.stores([open(1)]).await;
 
     let while_waiting = store.write(Write::OpenTicket(ticket_of(1, 11))).await;
-    store.stores([open(2), Write::ProposeMatch(proposal(1, [1, 2]))]).await;
+    store
+        .stores([open(2), Write::ProposeMatch(proposal(1, [1, 2]))])
+        .await;
     let while_matched = store.write(Write::OpenTicket(ticket_of(1, 12))).await;
 
     assert_eq!(while_waiting, already_live(1, false));
@@ -111,7 +116,12 @@ async fn whoever_has_no_live_ticket_may_ask_again() {
         TicketOutcome::Expired,
     ];
     for (number, outcome) in (10..).zip(outcomes) {
-        store.stores([Write::OpenTicket(ticket_of(1, number)), close(number, outcome)]).await;
+        store
+            .stores([
+                Write::OpenTicket(ticket_of(1, number)),
+                close(number, outcome),
+            ])
+            .await;
         let closed = store.status(ticket_id(number)).await;
         assert_eq!(closed, Some(StoredStatus::Closed(outcome)));
     }
@@ -130,7 +140,9 @@ async fn opening_a_ticket_again_is_opening_it_once() {
     assert_eq!(store.live().await.tickets, [ticket(1)]);
 
     // The answer to the first one was lost, and since then the ticket has come to its end.
-    store.stores([close(1, TicketOutcome::Expired), open(1)]).await;
+    store
+        .stores([close(1, TicketOutcome::Expired), open(1)])
+        .await;
     assert_eq!(store.live().await.tickets, []);
 }
 
@@ -148,7 +160,10 @@ async fn only_a_waiting_ticket_is_closed_and_closing_it_again_changes_nothing() 
 
     assert_eq!(matched, not_waiting([1]));
     assert_eq!(unknown, not_waiting([4]));
-    assert_eq!([first, repeated], [WriteOutcome::Stored, WriteOutcome::Stored]);
+    assert_eq!(
+        [first, repeated],
+        [WriteOutcome::Stored, WriteOutcome::Stored]
+    );
     assert_eq!(otherwise, not_waiting([3]));
     let withdrawn = StoredStatus::Closed(TicketOutcome::Withdrawn);
     assert_eq!(store.status(ticket_id(3)).await, Some(withdrawn));
@@ -164,7 +179,10 @@ async fn no_ticket_is_closed_into_a_session_that_is_not_there() {
     let refused = store.write(close(1, TicketOutcome::InSession)).await;
 
     assert_eq!(refused, WriteOutcome::Refused(Refusal::NotOpen));
-    assert_eq!(store.status(ticket_id(1)).await, Some(StoredStatus::Waiting));
+    assert_eq!(
+        store.status(ticket_id(1)).await,
+        Some(StoredStatus::Waiting)
+    );
 }
 
 #[tokio::test]
@@ -173,7 +191,9 @@ async fn replacing_closes_the_old_ticket_and_opens_the_new_one() {
     store.stores([open(1)]).await;
 
     let new = ticket_of(1, 11);
-    store.stores([replace(1, new.clone()), replace(1, new.clone())]).await;
+    store
+        .stores([replace(1, new.clone()), replace(1, new.clone())])
+        .await;
 
     let replaced = StoredStatus::Closed(TicketOutcome::Replaced);
     assert_eq!(store.status(ticket_id(1)).await, Some(replaced));
@@ -184,7 +204,9 @@ async fn replacing_closes_the_old_ticket_and_opens_the_new_one() {
 async fn a_ticket_that_does_not_wait_is_not_replaced() {
     let store = Subject::fresh();
     store.stores(up_to_match(1, [1, 2])).await;
-    store.stores([open(3), close(3, TicketOutcome::Expired), open(4)]).await;
+    store
+        .stores([open(3), close(3, TicketOutcome::Expired), open(4)])
+        .await;
 
     let matched = store.write(replace(1, ticket_of(1, 11))).await;
     let ended = store.write(replace(3, ticket_of(3, 13))).await;
@@ -204,7 +226,9 @@ async fn a_ticket_that_does_not_wait_is_not_replaced() {
 async fn asks_are_counted_while_a_ticket_lives() {
     let store = Subject::fresh();
     store.stores(up_to_match(1, [1, 2])).await;
-    store.stores([open(3), open(4), close(4, TicketOutcome::Withdrawn)]).await;
+    store
+        .stores([open(3), open(4), close(4, TicketOutcome::Withdrawn)])
+        .await;
 
     store.stores([count(1, 2), count(3, 1), count(3, 1)]).await;
     let ended = store.write(count(4, 1)).await;
@@ -214,5 +238,8 @@ async fn asks_are_counted_while_a_ticket_lives() {
     assert_eq!(unknown, not_waiting([5]));
     let live = store.live().await;
     assert_eq!(live.tickets[0].asks, 1);
-    assert_eq!(live.matches[0].tickets.each_ref().map(|ticket| ticket.asks), [2, 0]);
+    assert_eq!(
+        live.matches[0].tickets.each_ref().map(|ticket| ticket.asks),
+        [2, 0]
+    );
 }

@@ -1,0 +1,144 @@
+//! The examples of the document. Answers are made by the code that makes real ones.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::domain::limits::Timeouts;
+use crate::domain::{
+    Difficulty, MatchId, Question, SessionId, SessionRecord, Side, Ticket, TicketId, TicketOutcome,
+    Timestamp, Topic, UserId, Wish,
+};
+use crate::edge::wire::{
+    ActiveSession, Declined, MatchStatus, RequestCreated, RequestStatus, SessionReady,
+    WaitingForPartner, session_text,
+};
+use crate::ports::StoredStatus;
+
+const NOW: Timestamp = Timestamp::from_ms(1_762_756_823_000);
+pub(super) const TICKET: TicketId =
+    TicketId(Uuid::from_u128(0x019a_6c7e_87d8_7b42_9d3e_52f1_08c6_a7e4));
+const MATCH: MatchId = MatchId(Uuid::from_u128(0x5b1f_0c9e_3a77_4d28_8f64_e1d2_90b3_7c15));
+const SESSION: SessionId = SessionId(Uuid::from_u128(0xc2a4_7d30_96e8_4f1b_a0d5_3e8b_7f29_1c64));
+
+fn user(id: &str) -> UserId {
+    UserId::parse(id).expect("it is short and plain")
+}
+
+fn wish() -> Wish {
+    Wish {
+        difficulty: Difficulty::Easy,
+        topic: Topic::parse("Hash Table").expect("it is short and plain"),
+    }
+}
+
+fn ticket() -> Ticket {
+    Ticket::new(TICKET, user("user-123"), wish(), NOW, Timeouts::default())
+}
+
+fn session() -> SessionRecord {
+    let timeouts = Timeouts::default();
+    SessionRecord {
+        id: SESSION,
+        match_id: MATCH,
+        users: [user("user-123"), user("user-456")],
+        question: Question {
+            id: 17,
+            title: "Two Sum".to_owned(),
+            difficulty: Difficulty::Easy.as_lower_case().to_owned(),
+            topics: vec!["Array".to_owned(), "Hash Table".to_owned()],
+        },
+        opened_at: NOW,
+        ends_at: NOW.plus_ms(timeouts.session_ttl_ms),
+        left: [false, false],
+    }
+}
+
+/// Asks for what [`request_created`] answers.
+pub fn ask() -> Value {
+    let wish = wish();
+    json!({ "difficulty": wish.difficulty.as_str(), "topic": wish.topic.as_str() })
+}
+
+/// Confirms the match of the other examples.
+pub fn confirm() -> Value {
+    json!({ "match_id": MATCH.0, "confirmed": true })
+}
+
+/// Leaves the session of the other examples.
+pub fn leave() -> Value {
+    json!({ "session_id": SESSION.0 })
+}
+
+/// Asks for a token of the user of the other examples.
+pub fn token_body() -> Value {
+    json!({ "user_id": ticket().user.as_str() })
+}
+
+/// A ticket that waits.
+pub fn request_created() -> Value {
+    json!(RequestCreated::new(&ticket(), false))
+}
+
+/// A ticket whose user asks again while the match is open.
+pub fn request_matched() -> Value {
+    json!(RequestCreated::new(&ticket(), true))
+}
+
+/// A ticket that waits.
+pub fn pending() -> Value {
+    json!(RequestStatus::live(None))
+}
+
+/// A ticket in a match.
+pub fn matched() -> Value {
+    json!(RequestStatus::live(Some(MATCH)))
+}
+
+/// A ticket whose time is over.
+pub fn timed_out() -> Value {
+    closed(TicketOutcome::Expired)
+}
+
+/// A ticket that its user withdrew.
+pub fn cancelled() -> Value {
+    closed(TicketOutcome::Withdrawn)
+}
+
+fn closed(outcome: TicketOutcome) -> Value {
+    json!(RequestStatus::stored(StoredStatus::Closed(outcome)))
+}
+
+/// The answer to the first confirmation.
+pub fn waiting_for_partner() -> Value {
+    json!(WaitingForPartner::new(MATCH))
+}
+
+/// The answer to the second confirmation.
+pub fn session_ready() -> Value {
+    json!(SessionReady::new(&session(), Side::First))
+}
+
+/// The answer to a decline.
+pub fn declined() -> Value {
+    json!(Declined::new(MATCH))
+}
+
+/// A match that both have confirmed.
+pub fn match_in_session() -> Value {
+    json!(MatchStatus::new(Some(SESSION.0)))
+}
+
+/// A match that is still open.
+pub fn match_not_in_session() -> Value {
+    json!(MatchStatus::new(None))
+}
+
+/// A session as a member sees it.
+pub fn active_session() -> Value {
+    json!(ActiveSession::new(&session(), Side::First))
+}
+
+/// A session as the shared store has it at its beginning.
+pub fn shared_session() -> Value {
+    session_text(None, &session())
+}
