@@ -2,13 +2,14 @@
 //!
 //! Every implementation of a port passes the same tests.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    Breach, Ending, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId, TicketOutcome,
-    Timestamp, UserId, Wish, Write, WriteOutcome,
+    Breach, Ending, EventId, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId,
+    TicketOutcome, Timestamp, UserId, Wish, Write, WriteOutcome,
 };
 
 /// The time of day. Never runs backwards within one process, nor behind what is stored.
@@ -159,8 +160,119 @@ pub trait SharedSessions: Send + Sync + 'static {
 /// Where questions come from.
 #[async_trait]
 pub trait Questions: Send + Sync + 'static {
-    /// One question that fits, picked at random.
-    async fn pick(&self, wish: &Wish) -> Result<Question, Away>;
+    /// One question that fits, picked at random. `token` is that of the user whose confirmation
+    /// completes the match, where one is at hand.
+    async fn pick(&self, wish: &Wish, token: Option<&BearerToken>) -> Result<Question, Away>;
+}
+
+/// Whoever knows whether a token is still good.
+#[async_trait]
+pub trait Users: Send + Sync + 'static {
+    /// Whether the bearer of `token` is let in.
+    async fn admits(&self, token: &BearerToken) -> Result<bool, Away>;
+}
+
+/// A caller's token, lent for calls to other services; debug output shows `***`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct BearerToken(Arc<str>);
+
+impl BearerToken {
+    /// The token without its scheme.
+    pub fn new(token: &str) -> Self {
+        Self(token.into())
+    }
+
+    /// The token itself, for an `Authorization` header.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A change of a waiting queue, after it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueChange {
+    /// This ticket waits from now on.
+    Waits(Box<Ticket>),
+    /// This ticket does not wait any more.
+    Gone(TicketId),
+}
+
+/// The copy of every waiting queue that others may read.
+pub trait QueueMirror: Send + Sync + 'static {
+    /// Takes note of a change and returns at once. Changes are written together a moment later, so a
+    /// ticket that waits only for that moment is never written.
+    fn note(&self, change: QueueChange);
+}
+
+/// An announcement that has not been sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its id, stable across redelivery.
+    pub id: EventId,
+    /// What it announces.
+    pub session: SessionId,
+    /// Under which key it is published.
+    pub routing_key: String,
+    /// The exact text that is published.
+    pub body: String,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When its session ends; nobody needs it afterwards.
+    pub session_ends_at: Timestamp,
+    /// How often it has been tried in vain.
+    pub attempts: u32,
+}
+
+/// How many announcements wait to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutboxBacklog {
+    /// How many.
+    pub rows: u64,
+    /// When the oldest was stored.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The announcements that are stored with the facts that they announce.
+#[async_trait]
+pub trait Outbox: Send + Sync + 'static {
+    /// Up to `limit` unsent ones that are due at `now`, in the order in which they were stored.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Announcement>, Away>;
+
+    /// The broker has confirmed these.
+    async fn mark_sent(&self, events: &[EventId], at: Timestamp) -> Result<(), Away>;
+
+    /// These were tried in vain; each is due again at its time.
+    async fn put_off(&self, events: &[(EventId, Timestamp)]) -> Result<(), Away>;
+
+    /// Removes up to `limit` that were sent before `before`; answers how many.
+    async fn remove_sent(&self, before: Timestamp, limit: usize) -> Result<usize, Away>;
+
+    /// How many wait.
+    async fn backlog(&self) -> Result<OutboxBacklog, Away>;
+}
+
+/// What became of an announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// A queue has it, and the broker has confirmed that.
+    Confirmed,
+    /// No queue takes it yet.
+    Unroutable,
+    /// The broker is away, or did not confirm.
+    Failed(Away),
+}
+
+/// The broker.
+#[async_trait]
+pub trait Publisher: Send + Sync + 'static {
+    /// Publishes all, many in flight at a time, and answers each in the same order.
+    async fn publish(&self, events: &[Announcement]) -> Vec<Published>;
 }
 
 /// Everything that the composition root hands to the actors.
@@ -174,4 +286,6 @@ pub struct Ports {
     pub shared: Arc<dyn SharedSessions>,
     /// The questions.
     pub questions: Arc<dyn Questions>,
+    /// The copy of the waiting queues.
+    pub mirror: Arc<dyn QueueMirror>,
 }

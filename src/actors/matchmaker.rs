@@ -29,6 +29,7 @@ use crate::domain::{
 use crate::observability::{
     MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
+use crate::ports::QueueChange;
 
 /// Owns one [`Bucket`].
 pub struct MatchmakerActor {
@@ -176,6 +177,7 @@ impl MatchmakerActor {
                         .report(RosterFact::Opened(Box::new(ticket)));
                 }
                 BucketEffect::Replaced { old, new } => {
+                    self.core.ports.mirror.note(QueueChange::Gone(old));
                     self.core.board.remove_ticket(old);
                     self.core.board.put_ticket(new.id, &new.user, None);
                     let new = Box::new(new);
@@ -186,6 +188,7 @@ impl MatchmakerActor {
                     user,
                     outcome,
                 } => {
+                    self.core.ports.mirror.note(QueueChange::Gone(ticket));
                     self.core.board.remove_ticket(ticket);
                     let told = user.clone();
                     self.core.roster.report(RosterFact::Closed {
@@ -277,6 +280,7 @@ impl MatchmakerActor {
         histogram!(TIME_TO_MATCH).record(waited_ms as f64 / 1_000.0);
         self.core.board.put_match(id, view);
         for ticket in &*tickets {
+            self.core.ports.mirror.note(QueueChange::Gone(ticket.id));
             self.core
                 .board
                 .put_ticket(ticket.id, &ticket.user, Some(id));

@@ -11,6 +11,7 @@ use crate::domain::{
     AskAnswer, LeaveAnswer, MatchId, Notice, ProposalAnswer, SessionId, Ticket, TicketId,
     TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
+use crate::ports::BearerToken;
 
 /// Where an answer goes. Whoever waits for it may have gone.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -59,6 +60,8 @@ pub struct AnswerProposal {
     pub match_id: MatchId,
     /// Confirmed, or declined.
     pub confirmed: bool,
+    /// The caller's token, lent to look for a question.
+    pub token: BearerToken,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.

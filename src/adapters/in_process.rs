@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::documents;
 use crate::domain::{Question, SessionId, SessionRecord, Timestamp};
-use crate::ports::{Away, Clock, OpenSession, SharedSessions};
+use crate::ports::{Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions};
 
 /// Session texts in memory, each until its session's time is over.
 pub struct InProcessSessions {
@@ -25,6 +25,14 @@ struct Texts {
 struct Entry {
     text: String,
     ends_at: Timestamp,
+}
+
+/// The waiting queues have no copy: they are rebuilt from the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct NoMirror;
+
+impl QueueMirror for NoMirror {
+    fn note(&self, _: QueueChange) {}
 }
 
 impl InProcessSessions {

@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom;
 use serde::Deserialize;
 
 use crate::domain::{BucketKey, Difficulty, Question, Topic, Wish};
-use crate::ports::{Away, Questions};
+use crate::ports::{Away, BearerToken, Questions};
 
 /// The set that the binary carries.
 const EMBEDDED: &str = include_str!("../../config/questions.json");
@@ -171,7 +171,7 @@ fn bucket_topics(entry: &Entry) -> Result<Vec<Topic>, QuestionsError> {
 #[async_trait]
 impl Questions for BuiltInQuestions {
     /// One of the wished topic, else any of the wished difficulty.
-    async fn pick(&self, wish: &Wish) -> Result<Question, Away> {
+    async fn pick(&self, wish: &Wish, _token: Option<&BearerToken>) -> Result<Question, Away> {
         let of_topic = self.by_bucket.get(&wish.bucket());
         let fitting = of_topic.or_else(|| self.by_difficulty.get(&wish.difficulty));
         fitting

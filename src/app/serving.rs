@@ -22,7 +22,7 @@ use crate::actors::board::Board;
 use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
 use crate::adapters::store::{SqliteOptions, SqliteStore, Writer};
-use crate::adapters::{BuiltInQuestions, InProcessSessions, SystemClock};
+use crate::adapters::{BuiltInQuestions, InProcessSessions, NoMirror, SystemClock};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, RECOVERY_SECONDS};
@@ -128,6 +128,7 @@ async fn recovered(
         store: writer.clone(),
         shared: sessions.clone(),
         questions: Arc::new(questions),
+        mirror: Arc::new(NoMirror),
     };
     let core_settings = CoreSettings {
         timeouts: settings.timeouts,

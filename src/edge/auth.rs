@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::state::Edge;
 use crate::domain::{Timestamp, UserId};
+use crate::ports::BearerToken;
 use crate::settings::Auth;
 
 /// How far the clocks of whoever signs and whoever checks may be apart, in seconds.
@@ -25,6 +26,8 @@ pub struct AuthenticatedUser {
     pub id: UserId,
     /// When the token expires.
     pub expires_at: Timestamp,
+    /// The token itself.
+    pub token: BearerToken,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +83,7 @@ impl Verifier {
                     return Ok(AuthenticatedUser {
                         id,
                         expires_at: Timestamp::from_ms(0).plus_ms(expires_ms),
+                        token: BearerToken::new(token),
                     });
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}

@@ -49,11 +49,13 @@ pub async fn answer(
     edge.asks.check(&user.id)?;
     let body = body::json::<ConfirmBody>(&request, payload).await?;
     let id = Uuid::try_parse(&body.match_id).map_err(|_| ApiError::InvalidId("match_id"))?;
+    let token = user.token.clone();
     let (match_id, confirmed, caller) = (MatchId(id), body.confirmed, user.id.clone());
     let command = |deadline, reply| AnswerProposal {
         user: caller,
         match_id,
         confirmed,
+        token,
         deadline,
         reply,
     };

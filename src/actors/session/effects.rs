@@ -149,8 +149,8 @@ impl SessionActor {
         };
         self.core.board.put_match(self.match_id, MatchView::Opening);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
-        let questions = self.core.ports.questions.clone();
-        let pick = async move { questions.pick(&wish).await };
+        let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
+        let pick = async move { questions.pick(&wish, token.as_ref()).await };
         self.await_backend("question", pick, SessionFact::QuestionFound);
     }
 

@@ -17,6 +17,7 @@ use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
 use crate::observability::breached;
+use crate::ports::BearerToken;
 
 /// Owns one [`Match`], then its [`Session`].
 pub struct SessionActor {
@@ -30,6 +31,8 @@ pub struct SessionActor {
     permit: Option<OwnedSemaphorePermit>,
     /// The last to confirm: the question is looked for in that user's spelling.
     last_to_confirm: Side,
+    /// The token of the last of the two who called; lent to look for the question.
+    token: Option<BearerToken>,
     /// What is counted when the write under way is stored.
     counted: Option<(&'static str, &'static str)>,
     timer: Timer,
@@ -102,6 +105,7 @@ impl SessionActor {
             calls: Calls::default(),
             permit,
             last_to_confirm: Side::First,
+            token: None,
             counted: None,
             timer: Timer::default(),
         }
@@ -213,6 +217,7 @@ impl Handler<AnswerProposal> for SessionActor {
         {
             self.last_to_confirm = side;
         }
+        self.token = Some(command.token.clone());
         let call = self.calls.add(Caller::Answer(command));
         let command = match confirmed {
             true => MatchCommand::Confirm(user, call),
