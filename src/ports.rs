@@ -22,7 +22,8 @@ pub type WriteDone = Box<dyn FnOnce(WriteOutcome) + Send>;
 
 /// Where facts become durable. Writes that wait at the same moment share a transaction.
 pub trait Store: Send + Sync + 'static {
-    /// Hands a write over and returns at once; `done` hears what became of it.
+    /// Hands a write over and returns at once; `done` hears what became of it, where the write is
+    /// refused even before this returns.
     ///
     /// A write that has not been begun at `deadline` is dropped as [`WriteOutcome::Unavailable`].
     /// Its outcome is always known when `done` hears it: a commit whose answer was lost is looked

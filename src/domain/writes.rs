@@ -121,9 +121,9 @@ pub enum Write {
         /// Both tickets, the older first.
         tickets: [TicketId; 2],
         /// What becomes of them, in the same order.
-        fates: [Fate; 2],
+        fates: Box<[Fate; 2]>,
         /// A ticket that its decliner opens in the same breath.
-        opens: Option<Ticket>,
+        opens: Option<Box<Ticket>>,
         /// When.
         at: Timestamp,
     },

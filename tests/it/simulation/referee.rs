@@ -202,7 +202,7 @@ impl Database {
             unreachable!("the caller looked");
         };
         self.match_mut(*match_id).state = MatchState::Ended(*ending);
-        for (ticket, fate) in tickets.iter().zip(fates) {
+        for (ticket, fate) in tickets.iter().zip(fates.iter()) {
             match fate {
                 Fate::PutBack(back) => {
                     self.ticket_mut(*ticket).ticket = back.clone();

@@ -104,7 +104,7 @@ fn apply(connection: &mut SqliteConnection, write: &Write) -> QueryResult<WriteO
                 ending: *ending,
                 tickets: *tickets,
                 fates,
-                opens: opens.as_ref(),
+                opens: opens.as_deref(),
                 at: *at,
             };
             matches::end(connection, &end)

@@ -61,9 +61,9 @@ async fn an_opened_ticket_waits_and_comes_back_as_it_was() {
     opened.avoided = vec![
         Avoided::Decliner(user(3)),
         Avoided::Silence {
-            ticket: ticket_id(4),
-            own_asks: None,
-            their_asks: Some(2),
+            user: user(4),
+            own_asks: 1,
+            theirs: Some((ticket_id(4), 2)),
         },
     ];
 
