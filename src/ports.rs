@@ -118,8 +118,10 @@ pub struct LiveState {
     pub sessions: Vec<OpenSession>,
     /// The newest time that any of the rows was written at.
     pub newest: Option<Timestamp>,
-    /// Rows that contradict a guarantee and were left out.
+    /// What the rows say against a guarantee.
     pub contradictions: Vec<Breach>,
+    /// Live tickets that were left out because of that; to be discarded.
+    pub orphans: Vec<TicketId>,
 }
 
 /// Reads of what memory does not hold: what has ended, and everything at start-up.

@@ -237,7 +237,8 @@ impl MatchmakerActor {
             | Write::EndMatch { .. }
             | Write::OpenSession { .. }
             | Write::LeaveSession { .. }
-            | Write::ExtendMatch { .. } => debug!("a bucket does not write about matches"),
+            | Write::ExtendMatch { .. }
+            | Write::DiscardTicket { .. } => debug!("a bucket does not write that"),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::actors::board::Board;
 use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
 use crate::adapters::store::{SqliteOptions, SqliteStore, Writer};
-use crate::adapters::{BuiltInQuestions, InProcessSessions, SystemClock};
+use crate::adapters::{BuiltInQuestions, InProcessSessions, LoggedAnnouncements, SystemClock};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, RECOVERY_SECONDS};
@@ -125,7 +125,7 @@ async fn recovered(
     let board = Arc::new(Board::default());
     let ports = Ports {
         clock: as_clock.clone(),
-        store: writer.clone(),
+        store: Arc::new(LoggedAnnouncements(Arc::clone(&writer))),
         shared: sessions.clone(),
         questions: Arc::new(questions),
     };

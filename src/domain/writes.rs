@@ -103,6 +103,14 @@ pub enum Write {
         /// The count from now on.
         asks: u32,
     },
+    /// The end, as refused, of a live ticket whose rows contradict each other, so that no actor can
+    /// hold it: it must not keep its user out.
+    DiscardTicket {
+        /// Which.
+        ticket: TicketId,
+        /// When.
+        at: Timestamp,
+    },
     /// A match, if both tickets still wait.
     ProposeMatch(Proposal),
     /// One side's confirmation, if the match is open.

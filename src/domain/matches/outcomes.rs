@@ -181,9 +181,6 @@ impl Match {
     /// The database does not know this match as open, although memory did: the database decides.
     fn lost(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
         effects.push(MatchEffect::Breached(broken_by_refusal(&writing)));
-        if matches!(writing, Writing::Open(_)) {
-            effects.push(MatchEffect::Unshare);
-        }
         let waiting = self.over(None);
         for side in Side::BOTH {
             let (ticket, user) = (self.tickets[side.index()].id, self.user(side).clone());

@@ -87,6 +87,7 @@ fn apply(connection: &mut SqliteConnection, write: &Write) -> QueryResult<WriteO
             outcome,
             at,
         } => tickets::close(connection, *ticket, *outcome, *at),
+        Write::DiscardTicket { ticket, at } => tickets::discard(connection, *ticket, *at),
         Write::ReplaceTicket { old, new } => tickets::replace(connection, *old, new),
         Write::CountAsk { ticket, asks } => tickets::count_ask(connection, *ticket, *asks),
         Write::ProposeMatch(proposal) => matches::propose(connection, proposal),

@@ -243,3 +243,27 @@ async fn asks_are_counted_while_a_ticket_lives() {
         [2, 0]
     );
 }
+
+#[tokio::test]
+async fn a_discarded_ticket_does_not_keep_its_user_out() {
+    let store = Subject::fresh();
+    let discard = |number| Write::DiscardTicket {
+        ticket: ticket_id(number),
+        at: at_ms(9_000),
+    };
+    store.stores(up_to_match(1, [1, 2])).await;
+    store.stores([open(3), open(4)]).await;
+    store.stores([close(4, TicketOutcome::Expired)]).await;
+
+    store.stores([discard(1), discard(3), discard(3)]).await;
+    let of_an_ended_one = store.write(discard(4)).await;
+
+    assert_eq!(of_an_ended_one, not_waiting([4]));
+    for number in [1, 3] {
+        let refused = Some(StoredStatus::Closed(TicketOutcome::Refused));
+        assert_eq!(store.status(ticket_id(number)).await, refused);
+        store
+            .stores([Write::OpenTicket(ticket_of(number, number + 10))])
+            .await;
+    }
+}
