@@ -7,7 +7,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
 };
 use metrics::{counter, histogram};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
 
 use super::board::{BucketView, MatchView};
@@ -35,7 +35,7 @@ pub struct MatchmakerActor {
     core: Arc<Core>,
     key: BucketKey,
     bucket: Bucket,
-    restored: Vec<Ticket>,
+    restored: Restored,
     inbox: Inbox<BucketFact>,
     facts: Facts<BucketFact>,
     calls: Calls<Caller>,
@@ -45,6 +45,15 @@ pub struct MatchmakerActor {
     timer: Timer,
     pace: Pace,
     view: Arc<BucketView>,
+}
+
+/// The tickets that waited in a bucket before a restart.
+#[derive(Debug, Default)]
+pub(super) struct Restored {
+    /// In the order of their places.
+    pub(super) tickets: Vec<Ticket>,
+    /// Dropped when they are all in their places.
+    pub(super) done: Option<mpsc::Sender<()>>,
 }
 
 /// Somebody who waits for an answer of this bucket.
@@ -59,7 +68,7 @@ enum Caller {
 
 impl MatchmakerActor {
     /// The actor of `key`, with the tickets that waited there before a restart.
-    pub(super) fn new(core: Arc<Core>, key: BucketKey, restored: Vec<Ticket>) -> Self {
+    pub(super) fn new(core: Arc<Core>, key: BucketKey, restored: Restored) -> Self {
         let (inbox, facts) = Inbox::new();
         Self {
             bucket: Bucket::new(key.clone(), core.settings.timeouts),
@@ -299,10 +308,12 @@ impl Actor for MatchmakerActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.facts.wake(ctx);
         let now = self.core.now();
-        for ticket in std::mem::take(&mut self.restored) {
+        let Restored { tickets, done } = std::mem::take(&mut self.restored);
+        for ticket in tickets {
             let effects = self.bucket.admit(ticket, now);
             self.run(effects, None);
         }
+        drop(done);
         self.settle(ctx);
     }
 

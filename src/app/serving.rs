@@ -170,6 +170,8 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppE
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
                 let socket = socket2::SockRef::from(stream);
                 let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+                // An event after an answer would wait for the client's delayed acknowledgement.
+                let _ = socket.set_tcp_nodelay(true);
             }
         })
         .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))

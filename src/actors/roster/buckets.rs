@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::RosterActor;
 use super::routing::{BucketHandle, retire};
-use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::matchmaker::{MatchmakerActor, Restored};
 use crate::actors::{BUCKET_MAILBOX, start};
-use crate::domain::{BucketKey, Ticket};
+use crate::domain::BucketKey;
 
 impl RosterActor {
     /// The bucket's actor, started if there is none.
-    pub(super) fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
+    pub(super) fn bucket(&mut self, key: &BucketKey, restored: Restored) -> &mut BucketHandle {
         let core = &self.core;
         self.buckets.entry(key.clone()).or_insert_with(|| {
             let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);

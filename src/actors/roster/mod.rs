@@ -12,11 +12,13 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, StreamHandler};
 use metrics::counter;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use uuid::{ContextV7, Uuid};
 
 use self::routing::{BucketHandle, retire, try_command};
 use super::board::Board;
 use super::inbox::{Facts, Inbox};
+use super::matchmaker::Restored;
 use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
@@ -44,6 +46,8 @@ pub struct RosterActor {
     roster: Roster,
     facts: Facts<RosterFact>,
     restored: LiveState,
+    /// Ends when every bucket that waited before a restart has its tickets back.
+    restoring: Option<mpsc::Receiver<()>>,
     buckets: BTreeMap<BucketKey, BucketHandle>,
     /// Buckets that became empty, with the time at which they did.
     emptied: VecDeque<(Timestamp, BucketKey)>,
@@ -76,6 +80,7 @@ impl RosterActor {
             roster: Roster::default(),
             facts,
             restored,
+            restoring: None,
             buckets: BTreeMap::new(),
             emptied: VecDeque::new(),
             matches: HashMap::new(),
@@ -224,7 +229,7 @@ impl RosterActor {
     }
 
     fn admit(&mut self, ticket: Box<Ticket>) {
-        let handle = self.bucket(&ticket.wish.bucket(), Vec::new());
+        let handle = self.bucket(&ticket.wish.bucket(), Restored::default());
         handle.empty_since = None;
         handle.inbox.report(BucketFact::Admitted(ticket));
     }
@@ -297,7 +302,7 @@ impl RosterActor {
         }
         self.roster.claim_for(&ticket, Holder::Opening);
         let (user, id) = (ticket.user.clone(), ticket.id);
-        let bucket = self.bucket(&key, Vec::new());
+        let bucket = self.bucket(&key, Restored::default());
         bucket.empty_since = None;
         if !bucket.send(JoinBucket { ticket, ask }) {
             self.closed(&user, id, TicketOutcome::Refused);
