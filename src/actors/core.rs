@@ -11,7 +11,10 @@ use super::inbox::Inbox;
 use super::messages::RosterFact;
 use crate::domain::bucket::MatchIds;
 use crate::domain::limits::Timeouts;
-use crate::domain::{EventId, MatchId, SessionId, Timestamp, Write, WriteOutcome};
+use crate::domain::{
+    EventId, MatchId, SessionId, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write,
+    WriteOutcome,
+};
 use crate::ports::Ports;
 
 /// The bounds and durations that the actors keep.
@@ -73,6 +76,25 @@ impl Core {
             session: SessionId(Uuid::new_v4()),
             event: EventId(Uuid::new_v4()),
         }
+    }
+
+    /// Tells the board and the roster that a ticket's life ended.
+    pub(super) fn closed(&self, ticket: TicketId, user: UserId, outcome: TicketOutcome) {
+        self.board.remove_ticket(ticket);
+        let fact = RosterFact::Closed {
+            ticket,
+            user,
+            outcome,
+        };
+        self.roster.report(fact);
+    }
+
+    /// Tells the board and the roster that a ticket was closed and another opened.
+    pub(super) fn replaced(&self, old: TicketId, new: Ticket) {
+        self.board.remove_ticket(old);
+        self.board.put_ticket(new.id, &new.user, None);
+        let new = Box::new(new);
+        self.roster.report(RosterFact::Replaced { old, new });
     }
 
     /// Hands a write to the store; its outcome arrives in `inbox` as the fact that `fact` makes of it.

@@ -184,27 +184,16 @@ impl MatchmakerActor {
                         .roster
                         .report(RosterFact::Opened(Box::new(ticket)));
                 }
-                BucketEffect::Replaced { old, new } => {
-                    self.core.board.remove_ticket(old);
-                    self.core.board.put_ticket(new.id, &new.user, None);
-                    let new = Box::new(new);
-                    self.core.roster.report(RosterFact::Replaced { old, new });
-                }
+                BucketEffect::Replaced { old, new } => self.core.replaced(old, new),
                 BucketEffect::Closed {
                     ticket,
                     user,
                     outcome,
                 } => {
-                    self.core.board.remove_ticket(ticket);
-                    let told = user.clone();
-                    self.core.roster.report(RosterFact::Closed {
-                        ticket,
-                        user,
-                        outcome,
-                    });
+                    self.core.closed(ticket, user.clone(), outcome);
                     if outcome == TicketOutcome::Expired {
                         let notice = Notice::TicketExpired { ticket };
-                        self.core.roster.report(RosterFact::Tell(told, notice));
+                        self.core.roster.report(RosterFact::Tell(user, notice));
                     }
                 }
                 BucketEffect::Matched(matched) => self.start_session(*matched),
