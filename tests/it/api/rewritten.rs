@@ -26,14 +26,14 @@ impl InThisProcess {
             .with("PORT", "0")
             .with("HTTP_WORKERS", "1")
             .with("DATABASE_URL", format!("sqlite://{}", file.display()));
-        let settings = Settings::load(&sources).unwrap();
+        let settings = Settings::load(&sources).expect("the settings are valid");
         let io = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .unwrap();
+            .expect("a runtime can be had");
         let running = app::start(settings, io.handle().clone(), || ())
             .await
-            .unwrap();
+            .expect("the server starts");
         let api = Api::new();
         api.moved_to(running.address().port());
         Self {
