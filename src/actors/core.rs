@@ -26,6 +26,8 @@ pub struct CoreSettings {
     pub matches_max: usize,
     /// Live tickets at the same time.
     pub tickets_max: usize,
+    /// Open sessions at the same time; while there are more, nobody new is let in.
+    pub sessions_max: usize,
     /// Buckets at the same time.
     pub buckets_max: usize,
 }

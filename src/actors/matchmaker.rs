@@ -105,6 +105,7 @@ impl MatchmakerActor {
     }
 
     fn take_in(&mut self, fact: BucketFact) {
+        self.pace.count();
         let now = self.core.now();
         let effects = match fact {
             BucketFact::TicketWritten(ticket, outcome) => {
@@ -149,7 +150,8 @@ impl MatchmakerActor {
                 late.into_iter().for_each(breached);
                 actor.settle(ctx);
             });
-        if self.pace.step() {
+        self.pace.count();
+        if self.pace.is_due() {
             give_way(self, ctx);
         }
     }

@@ -26,7 +26,7 @@ use crate::adapters::{BuiltInQuestions, InProcessSessions, LoggedAnnouncements, 
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, RECOVERY_SECONDS};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, Ports, Store};
 use crate::settings::{Database, Settings};
 
 /// The port opens when everything is back, and after this time at the latest.
@@ -34,6 +34,8 @@ const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
 /// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// What is under way in the store gets this much more when everything else has had its time.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 /// How often what is only kept for a while is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -133,6 +135,7 @@ async fn recovered(
         timeouts: settings.timeouts,
         matches_max: settings.limits.matches_max,
         tickets_max: settings.limits.tickets_max,
+        sessions_max: settings.limits.sessions_max,
         buckets_max: settings.limits.buckets_max,
     };
     let core = Arbiter::new();
@@ -148,6 +151,7 @@ async fn recovered(
         .map_err(|_| AppError::Broken)?;
     let backend = Backend {
         roster,
+        store: Arc::clone(&writer) as Arc<dyn Store>,
         board,
         records,
         shared: sessions.clone(),
@@ -222,7 +226,9 @@ impl Running {
         };
         if timeout(limit, orderly).await.is_err() {
             warn!("stopping took longer than SHUTDOWN_SECONDS: some callers got no answer");
-            self.writer.close().await;
+            if timeout(LAST_WRITES, self.writer.close()).await.is_err() {
+                warn!("some writes are neither stored nor refused: the next start finds out");
+            }
         }
         self.core.stop();
     }

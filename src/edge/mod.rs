@@ -48,8 +48,8 @@ pub fn app(
         .app_data(edge)
         .configure(routes)
         .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchPath) }))
-        .wrap(cors)
         .wrap(from_fn(gate::pass))
+        .wrap(cors)
 }
 
 fn routes(config: &mut web::ServiceConfig) {
