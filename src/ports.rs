@@ -23,7 +23,8 @@ pub type WriteDone = Box<dyn FnOnce(WriteOutcome) + Send>;
 
 /// Where facts become durable. Writes that wait at the same moment share a transaction.
 pub trait Store: Send + Sync + 'static {
-    /// Hands a write over and returns at once; `done` hears what became of it.
+    /// Hands a write over and returns at once; `done` hears what became of it, where the write is
+    /// refused even before this returns.
     ///
     /// A write that has not been begun at `deadline` is dropped as [`WriteOutcome::Unavailable`].
     /// Its outcome is always known when `done` hears it: a commit whose answer was lost is looked
@@ -118,8 +119,10 @@ pub struct LiveState {
     pub sessions: Vec<OpenSession>,
     /// The newest time that any of the rows was written at.
     pub newest: Option<Timestamp>,
-    /// Rows that contradict a guarantee and were left out.
+    /// What the rows say against a guarantee.
     pub contradictions: Vec<Breach>,
+    /// Live tickets that were left out because of that; to be discarded.
+    pub orphans: Vec<TicketId>,
 }
 
 /// Reads of what memory does not hold: what has ended, and everything at start-up.

@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::client::{Answer, Fault, Message, Pool, Socket, Target, request};
+use crate::client::{Answer, Fault, Message, Pool, Socket, Target, closed, request};
 use crate::ledger::{Ask, Event, Figures, Ledger, Outcome, Step, User, Violations, Wish};
 use crate::options::Common;
 use crate::timetable::Timetable;
@@ -187,7 +187,7 @@ impl Shared {
         let why = loop {
             match socket.next().await {
                 Ok(Message::Text(text)) => self.told(user, &text),
-                Ok(Message::Closed(code)) => break format!("closed with {code:?}"),
+                Ok(Message::Closed(code)) => break closed(code),
                 Err(fault) => break fault.to_string(),
             }
         };

@@ -2,7 +2,7 @@
 //! it loads that everything it is told fits together, and prints what operators want to know.
 //!
 //! ```text
-//! cargo bench --bench lifecycle                                       # everything, about 3 minutes
+//! cargo bench --bench lifecycle                                       # everything, about a minute
 //! cargo bench --bench lifecycle -- load --rates 200 --runs 3          # one scenario
 //! cargo bench --bench lifecycle -- load --url http://host:8002 --secret …   # a running server
 //! ```

@@ -24,24 +24,17 @@ impl Timetable {
         Self((0..count).map(moment).collect())
     }
 
-    /// `per_second` asks each second on average, independent of each other.
+    /// As many, independent of each other: what a Poisson process of that rate is when exactly that
+    /// many arrive, so that every point has the rate that it is named after.
     pub fn poisson(per_second: f64, seconds: f64) -> Self {
-        let mut random = SmallRng::seed_from_u64(SEED);
-        let mut at = 0.0;
-        let moments = (0..count(per_second, seconds)).map(|_| {
-            // 1 - x is never 0, whose logarithm would be infinite.
-            at -= (1.0 - random.random::<f64>()).ln() / per_second;
-            Duration::from_secs_f64(at)
-        });
-        Self(moments.collect())
+        Self::scattered(count(per_second, seconds), Duration::from_secs_f64(seconds))
     }
 
     /// `asks` at independent moments within `span`.
     pub fn scattered(asks: usize, span: Duration) -> Self {
         let mut random = SmallRng::seed_from_u64(SEED);
-        let mut moments: Vec<_> = (0..asks)
-            .map(|_| span.mul_f64(random.random::<f64>()))
-            .collect();
+        let moment = |_| span.mul_f64(random.random::<f64>());
+        let mut moments: Vec<_> = (0..asks).map(moment).collect();
         moments.sort_unstable();
         Self(moments)
     }

@@ -16,7 +16,6 @@ pub struct Board {
     /// Each user's open sessions that the user has not left, oldest first.
     active: DashMap<UserId, Vec<SessionId>>,
     buckets: DashMap<BucketKey, Arc<BucketView>>,
-    sockets: AtomicUsize,
 }
 
 /// A ticket that waits, is in a match, or is in an open session.
@@ -99,11 +98,6 @@ impl Board {
         self.sessions.len()
     }
 
-    /// How many sockets are open.
-    pub fn sockets_len(&self) -> usize {
-        self.sockets.load(Ordering::Relaxed)
-    }
-
     /// Every match, those that became sessions included.
     pub fn matches(&self) -> Vec<(MatchId, MatchView)> {
         self.matches
@@ -179,16 +173,6 @@ impl Board {
 
     pub(super) fn remove_bucket(&self, key: &BucketKey) {
         self.buckets.remove(key);
-    }
-
-    /// A socket was opened.
-    pub fn socket_opened(&self) {
-        self.sockets.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A socket was closed.
-    pub fn socket_closed(&self) {
-        self.sockets.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn forget_active(&self, user: &UserId, id: SessionId) {

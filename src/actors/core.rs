@@ -11,8 +11,11 @@ use super::inbox::Inbox;
 use super::messages::RosterFact;
 use crate::domain::bucket::MatchIds;
 use crate::domain::limits::Timeouts;
-use crate::domain::{EventId, MatchId, SessionId, Timestamp, Write, WriteOutcome};
-use crate::ports::Ports;
+use crate::domain::{
+    EventId, MatchId, SessionId, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write,
+    WriteOutcome,
+};
+use crate::ports::{Ports, QueueChange};
 
 /// The bounds and durations that the actors keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct CoreSettings {
     pub matches_max: usize,
     /// Live tickets at the same time.
     pub tickets_max: usize,
+    /// Open sessions at the same time; while there are more, nobody new is let in.
+    pub sessions_max: usize,
     /// Buckets at the same time.
     pub buckets_max: usize,
 }
@@ -73,6 +78,27 @@ impl Core {
             session: SessionId(Uuid::new_v4()),
             event: EventId(Uuid::new_v4()),
         }
+    }
+
+    /// Tells the board and the roster that a ticket's life ended.
+    pub(super) fn closed(&self, ticket: TicketId, user: UserId, outcome: TicketOutcome) {
+        self.ports.mirror.note(QueueChange::Gone(ticket));
+        self.board.remove_ticket(ticket);
+        let fact = RosterFact::Closed {
+            ticket,
+            user,
+            outcome,
+        };
+        self.roster.report(fact);
+    }
+
+    /// Tells the board and the roster that a ticket was closed and another opened.
+    pub(super) fn replaced(&self, old: TicketId, new: Ticket) {
+        self.ports.mirror.note(QueueChange::Gone(old));
+        self.board.remove_ticket(old);
+        self.board.put_ticket(new.id, &new.user, None);
+        let new = Box::new(new);
+        self.roster.report(RosterFact::Replaced { old, new });
     }
 
     /// Hands a write to the store; its outcome arrives in `inbox` as the fact that `fact` makes of it.

@@ -7,7 +7,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
 };
 use metrics::{counter, histogram};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
 
 use super::board::{BucketView, MatchView};
@@ -36,7 +36,7 @@ pub struct MatchmakerActor {
     core: Arc<Core>,
     key: BucketKey,
     bucket: Bucket,
-    restored: Vec<Ticket>,
+    restored: Restored,
     inbox: Inbox<BucketFact>,
     facts: Facts<BucketFact>,
     calls: Calls<Caller>,
@@ -46,6 +46,15 @@ pub struct MatchmakerActor {
     timer: Timer,
     pace: Pace,
     view: Arc<BucketView>,
+}
+
+/// The tickets that waited in a bucket before a restart.
+#[derive(Debug, Default)]
+pub(super) struct Restored {
+    /// In the order of their places.
+    pub(super) tickets: Vec<Ticket>,
+    /// Dropped when they are all in their places.
+    pub(super) done: Option<mpsc::Sender<()>>,
 }
 
 /// Somebody who waits for an answer of this bucket.
@@ -60,7 +69,7 @@ enum Caller {
 
 impl MatchmakerActor {
     /// The actor of `key`, with the tickets that waited there before a restart.
-    pub(super) fn new(core: Arc<Core>, key: BucketKey, restored: Vec<Ticket>) -> Self {
+    pub(super) fn new(core: Arc<Core>, key: BucketKey, restored: Restored) -> Self {
         let (inbox, facts) = Inbox::new();
         Self {
             bucket: Bucket::new(key.clone(), core.settings.timeouts),
@@ -97,6 +106,7 @@ impl MatchmakerActor {
     }
 
     fn take_in(&mut self, fact: BucketFact) {
+        self.pace.count();
         let now = self.core.now();
         let effects = match fact {
             BucketFact::TicketWritten(ticket, outcome) => {
@@ -141,7 +151,8 @@ impl MatchmakerActor {
                 late.into_iter().for_each(breached);
                 actor.settle(ctx);
             });
-        if self.pace.step() {
+        self.pace.count();
+        if self.pace.is_due() {
             give_way(self, ctx);
         }
     }
@@ -176,29 +187,16 @@ impl MatchmakerActor {
                         .roster
                         .report(RosterFact::Opened(Box::new(ticket)));
                 }
-                BucketEffect::Replaced { old, new } => {
-                    self.core.ports.mirror.note(QueueChange::Gone(old));
-                    self.core.board.remove_ticket(old);
-                    self.core.board.put_ticket(new.id, &new.user, None);
-                    let new = Box::new(new);
-                    self.core.roster.report(RosterFact::Replaced { old, new });
-                }
+                BucketEffect::Replaced { old, new } => self.core.replaced(old, new),
                 BucketEffect::Closed {
                     ticket,
                     user,
                     outcome,
                 } => {
-                    self.core.ports.mirror.note(QueueChange::Gone(ticket));
-                    self.core.board.remove_ticket(ticket);
-                    let told = user.clone();
-                    self.core.roster.report(RosterFact::Closed {
-                        ticket,
-                        user,
-                        outcome,
-                    });
+                    self.core.closed(ticket, user.clone(), outcome);
                     if outcome == TicketOutcome::Expired {
                         let notice = Notice::TicketExpired { ticket };
-                        self.core.roster.report(RosterFact::Tell(told, notice));
+                        self.core.roster.report(RosterFact::Tell(user, notice));
                     }
                 }
                 BucketEffect::Matched(matched) => self.start_session(*matched),
@@ -240,7 +238,8 @@ impl MatchmakerActor {
             | Write::EndMatch { .. }
             | Write::OpenSession { .. }
             | Write::LeaveSession { .. }
-            | Write::ExtendMatch { .. } => debug!("a bucket does not write about matches"),
+            | Write::ExtendMatch { .. }
+            | Write::DiscardTicket { .. } => debug!("a bucket does not write that"),
         }
     }
 
@@ -302,10 +301,12 @@ impl Actor for MatchmakerActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.facts.wake(ctx);
         let now = self.core.now();
-        for ticket in std::mem::take(&mut self.restored) {
+        let Restored { tickets, done } = std::mem::take(&mut self.restored);
+        for ticket in tickets {
             let effects = self.bucket.admit(ticket, now);
             self.run(effects, None);
         }
+        drop(done);
         self.settle(ctx);
     }
 

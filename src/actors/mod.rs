@@ -3,7 +3,7 @@
 //! [`RosterActor`](roster::RosterActor) is started first and knows everybody;
 //! [`MatchmakerActor`](matchmaker::MatchmakerActor) owns one bucket,
 //! [`SessionActor`](session::SessionActor) one match and then its session. Commands travel through
-//! bounded mailboxes and may be refused; facts travel through an [`Inbox`](inbox::Inbox), are never
+//! bounded mailboxes and may be refused; facts travel through an [`Inbox`], are never
 //! dropped, and are always looked at before the next command. What is stored is published on the
 //! [`Board`](board::Board), from which HTTP reads are answered.
 

@@ -11,10 +11,18 @@ const MESSAGES_PER_TURN: u32 = 32;
 pub struct Pace(u32);
 
 impl Pace {
-    /// One message was handled; `true` where the actor is to yield now.
-    pub fn step(&mut self) -> bool {
-        self.0 = (self.0 + 1) % MESSAGES_PER_TURN;
-        self.0 == 0
+    /// One message or fact was handled.
+    pub fn count(&mut self) {
+        self.0 += 1;
+    }
+
+    /// Whether the actor is to yield now; then counting starts again.
+    pub fn is_due(&mut self) -> bool {
+        let due = self.0 >= MESSAGES_PER_TURN;
+        if due {
+            self.0 = 0;
+        }
+        due
     }
 }
 

@@ -24,6 +24,7 @@ struct Socket {
 #[derive(Debug, Default)]
 pub struct Sockets {
     by_user: HashMap<UserId, Vec<Socket>>,
+    closing: bool,
 }
 
 impl Sockets {
@@ -40,6 +41,11 @@ impl Sockets {
             recipient,
             too_slow,
         };
+        if self.closing {
+            // It came in while the others were told to go.
+            socket.deliver(Deliver::GoingAway);
+            return;
+        }
         self.by_user.entry(user).or_default().push(socket);
     }
 
@@ -84,8 +90,9 @@ impl Sockets {
         }
     }
 
-    /// Tells every socket that the server stops.
+    /// Tells every socket that the server stops, those that come later included.
     pub fn close_all(&mut self) {
+        self.closing = true;
         for socket in self.by_user.drain().flat_map(|(_, sockets)| sockets) {
             socket.deliver(Deliver::GoingAway);
         }
@@ -107,5 +114,80 @@ impl Socket {
             }
             Err(SendError::Closed(_)) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, Context, Handler};
+
+    use super::*;
+    use crate::domain::testing::{ticket, user};
+
+    /// A socket whose client does not read: its actor is not run while a test does not wait.
+    struct Deaf;
+
+    impl Actor for Deaf {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Deliver> for Deaf {
+        type Result = ();
+
+        fn handle(&mut self, _: Deliver, _: &mut Self::Context) {}
+    }
+
+    fn notice() -> Notice {
+        Notice::TicketExpired {
+            ticket: ticket(1).id,
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_socket_without_room_is_told_to_close_and_another_of_the_same_user_hears_on() {
+        let (deaf, hearing) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let mut sockets = Sockets::default();
+        sockets.add(
+            user(1),
+            SocketId(1),
+            Deaf.start().recipient(),
+            Arc::clone(&deaf),
+        );
+        while !deaf.load(Ordering::Relaxed) {
+            sockets.tell(&user(1), notice());
+        }
+
+        sockets.add(
+            user(1),
+            SocketId(2),
+            Deaf.start().recipient(),
+            Arc::clone(&hearing),
+        );
+        sockets.tell(&user(1), notice());
+
+        let left: Vec<_> = sockets.by_user[&user(1)]
+            .iter()
+            .map(|socket| socket.id)
+            .collect();
+        assert_eq!(left, [SocketId(2)]);
+        assert!(!hearing.load(Ordering::Relaxed));
+    }
+
+    #[actix_rt::test]
+    async fn a_socket_that_comes_while_the_server_stops_is_not_kept() {
+        let mut sockets = Sockets::default();
+        sockets.close_all();
+
+        sockets.add(
+            user(1),
+            SocketId(1),
+            Deaf.start().recipient(),
+            Arc::default(),
+        );
+
+        assert!(sockets.by_user.is_empty());
     }
 }

@@ -12,9 +12,8 @@ use crate::ports::Clock;
 #[derive(Debug)]
 pub struct SystemClock {
     began: Instant,
-    began_unix_ms: i64,
-    /// The newest time that was told or is stored.
-    newest_ms: AtomicI64,
+    /// What it showed, or would have shown, at `began`; only grows.
+    began_unix_ms: AtomicI64,
 }
 
 impl SystemClock {
@@ -35,14 +34,19 @@ impl SystemClock {
     pub fn starting_at(now: Timestamp) -> Self {
         Self {
             began: Instant::now(),
-            began_unix_ms: now.as_ms(),
-            newest_ms: AtomicI64::new(now.as_ms()),
+            began_unix_ms: AtomicI64::new(now.as_ms()),
         }
     }
 
-    /// Never shows a time before `floor` from here on; until then it stands still.
+    /// Never shows a time before `floor` from here on: where it would, it runs on from `floor`, so
+    /// that no deadline has to wait until the system's time has caught up.
     pub fn at_least(&self, floor: Timestamp) {
-        self.newest_ms.fetch_max(floor.as_ms(), Ordering::AcqRel);
+        let began_ms = floor.as_ms().saturating_sub(self.elapsed_ms());
+        self.began_unix_ms.fetch_max(began_ms, Ordering::AcqRel);
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -54,10 +58,8 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let elapsed_ms = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let now = self.began_unix_ms.saturating_add(elapsed_ms);
-        let newest = self.newest_ms.fetch_max(now, Ordering::AcqRel);
-        Timestamp::from_ms(newest.max(now))
+        let began_ms = self.began_unix_ms.load(Ordering::Acquire);
+        Timestamp::from_ms(began_ms.saturating_add(self.elapsed_ms()))
     }
 }
 
@@ -77,14 +79,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stands_still_at_the_newest_stored_time_until_it_has_caught_up() {
+    async fn runs_on_from_the_newest_stored_time_where_that_is_ahead() {
         let clock = SystemClock::starting_at(Timestamp::from_ms(1_000));
+        tokio::time::advance(Duration::from_millis(10)).await;
 
         clock.at_least(Timestamp::from_ms(5_000));
         clock.at_least(Timestamp::from_ms(2_000));
 
         assert_eq!(clock.now(), Timestamp::from_ms(5_000));
-        tokio::time::advance(Duration::from_millis(4_001)).await;
-        assert_eq!(clock.now(), Timestamp::from_ms(5_001));
+        tokio::time::advance(Duration::from_millis(250)).await;
+        assert_eq!(clock.now(), Timestamp::from_ms(5_250));
     }
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tracing::info;
 
-use super::documents;
-use crate::domain::{Question, SessionId, SessionRecord, Timestamp};
-use crate::ports::{Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions};
+use super::documents::{self, MATCH_FOUND};
+use crate::domain::{Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
+use crate::ports::{
+    Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
+};
 
 /// Session texts in memory, each until its session's time is over.
 pub struct InProcessSessions {
@@ -33,6 +36,25 @@ pub struct NoMirror;
 
 impl QueueMirror for NoMirror {
     fn note(&self, _: QueueChange) {}
+}
+
+/// A store whose announcements nobody relays: they stay in the outbox, and the log tells of each.
+pub struct LoggedAnnouncements<S>(pub Arc<S>);
+
+impl<S: Store> Store for LoggedAnnouncements<S> {
+    fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone) {
+        let Write::OpenSession { session, event, .. } = &write else {
+            return self.0.submit(write, deadline, done);
+        };
+        let (session, event) = (session.id, *event);
+        let told = move |outcome| {
+            if outcome == WriteOutcome::Stored {
+                info!(%session, %event, "{MATCH_FOUND} {event} stays in the outbox: no RABBITMQ_URL");
+            }
+            done(outcome);
+        };
+        self.0.submit(write, deadline, Box::new(told));
+    }
 }
 
 impl InProcessSessions {

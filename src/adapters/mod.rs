@@ -8,5 +8,5 @@ pub mod schema;
 pub mod store;
 
 pub use clock::SystemClock;
-pub use in_process::{InProcessSessions, NoMirror};
+pub use in_process::{InProcessSessions, LoggedAnnouncements, NoMirror};
 pub use questions::{BuiltInQuestions, QuestionsError};

@@ -7,9 +7,12 @@ use tracing::{info, warn};
 
 use crate::adapters::SystemClock;
 use crate::domain::limits::DOWNTIME_GRACE_MS;
-use crate::domain::{Timestamp, Write, WriteOutcome};
+use crate::domain::{TicketId, Timestamp, Write, WriteOutcome};
 use crate::observability::breached;
 use crate::ports::{Away, Clock, LiveState, OpenMatch, Records, Store};
+
+/// Writes that are handed over together; far fewer than the store's queue takes.
+const TOGETHER_MAX: usize = 1_000;
 
 /// Reads what is live, sets the clock behind it, and stores later ends for confirmation windows that
 /// ran out while the server was down: once per match.
@@ -31,6 +34,7 @@ pub async fn recover(
     for contradiction in &live.contradictions {
         breached(*contradiction);
     }
+    discard(&live.orphans, store, now).await?;
     extend(&mut live.matches, store, now).await?;
     info!(
         tickets = live.tickets.len(),
@@ -41,42 +45,74 @@ pub async fn recover(
     Ok(live)
 }
 
+/// Whoever holds a ticket that no actor can hold may ask again.
+async fn discard(orphans: &[TicketId], store: &dyn Store, now: Timestamp) -> Result<(), Away> {
+    for orphans in orphans.chunks(TOGETHER_MAX) {
+        let write = |ticket: &TicketId| Write::DiscardTicket {
+            ticket: *ticket,
+            at: now,
+        };
+        for (ticket, outcome) in orphans
+            .iter()
+            .zip(store_all(orphans.iter().map(write), store).await?)
+        {
+            warn!(%ticket, stored = outcome == WriteOutcome::Stored, "ticket {ticket} was discarded");
+        }
+    }
+    Ok(())
+}
+
 async fn extend(matches: &mut [OpenMatch], store: &dyn Store, now: Timestamp) -> Result<(), Away> {
     let overdue = matches
         .iter_mut()
         .filter(|open| open.expires_at <= now && !open.extended);
-    let mut asked = Vec::new();
-    for open in overdue {
-        let expires_at = now.plus_ms(DOWNTIME_GRACE_MS);
-        let (done, outcome) = oneshot::channel();
-        let write = Write::ExtendMatch {
+    let mut overdue: Vec<&mut OpenMatch> = overdue.collect();
+    let expires_at = now.plus_ms(DOWNTIME_GRACE_MS);
+    for overdue in overdue.chunks_mut(TOGETHER_MAX) {
+        let write = |open: &&mut OpenMatch| Write::ExtendMatch {
             match_id: open.id,
             expires_at,
         };
+        let outcomes = store_all(overdue.iter().map(write), store).await?;
+        for (open, outcome) in overdue.iter_mut().zip(outcomes) {
+            if outcome == WriteOutcome::Stored {
+                open.expires_at = expires_at;
+                open.extended = true;
+            } else {
+                warn!(match_id = %open.id, "match {} got no more time: it is not open", open.id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands all of them over at once, and answers each.
+async fn store_all(
+    writes: impl Iterator<Item = Write>,
+    store: &dyn Store,
+) -> Result<Vec<WriteOutcome>, Away> {
+    let submit = |write| {
+        let (done, outcome) = oneshot::channel();
         store.submit(
             write,
             None,
             Box::new(move |outcome| drop(done.send(outcome))),
         );
-        asked.push((open, expires_at, outcome));
-    }
-    for (open, expires_at, outcome) in asked {
+        outcome
+    };
+    let submitted: Vec<_> = writes.map(submit).collect();
+    let mut outcomes = Vec::with_capacity(submitted.len());
+    for outcome in submitted {
         match outcome.await {
-            Ok(WriteOutcome::Stored) => {
-                open.expires_at = expires_at;
-                open.extended = true;
-            }
-            Ok(WriteOutcome::Refused(_)) => {
-                warn!(match_id = %open.id, "match {} got no more time: it is not open", open.id);
-            }
             Ok(WriteOutcome::Unavailable) | Err(_) => {
-                let reason = "a later end of a confirmation window was not stored".to_owned();
+                let reason = "what start-up has to write was not stored".to_owned();
                 return Err(Away {
                     backend: "store",
                     reason,
                 });
             }
+            Ok(outcome) => outcomes.push(outcome),
         }
     }
-    Ok(())
+    Ok(outcomes)
 }

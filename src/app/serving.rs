@@ -22,11 +22,13 @@ use crate::actors::board::Board;
 use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
 use crate::adapters::store::{SqliteOptions, SqliteStore, Writer};
-use crate::adapters::{BuiltInQuestions, InProcessSessions, NoMirror, SystemClock};
+use crate::adapters::{
+    BuiltInQuestions, InProcessSessions, LoggedAnnouncements, NoMirror, SystemClock,
+};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, RECOVERY_SECONDS};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, Ports, Store};
 use crate::settings::{Database, Settings};
 
 /// The port opens when everything is back, and after this time at the latest.
@@ -34,6 +36,8 @@ const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
 /// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// What is under way in the store gets this much more when everything else has had its time.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 /// How often what is only kept for a while is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -125,7 +129,7 @@ async fn recovered(
     let board = Arc::new(Board::default());
     let ports = Ports {
         clock: as_clock.clone(),
-        store: writer.clone(),
+        store: Arc::new(LoggedAnnouncements(Arc::clone(&writer))),
         shared: sessions.clone(),
         questions: Arc::new(questions),
         mirror: Arc::new(NoMirror),
@@ -134,6 +138,7 @@ async fn recovered(
         timeouts: settings.timeouts,
         matches_max: settings.limits.matches_max,
         tickets_max: settings.limits.tickets_max,
+        sessions_max: settings.limits.sessions_max,
         buckets_max: settings.limits.buckets_max,
     };
     let core = Arbiter::new();
@@ -149,6 +154,7 @@ async fn recovered(
         .map_err(|_| AppError::Broken)?;
     let backend = Backend {
         roster,
+        store: Arc::clone(&writer) as Arc<dyn Store>,
         board,
         records,
         shared: sessions.clone(),
@@ -171,6 +177,8 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppE
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
                 let socket = socket2::SockRef::from(stream);
                 let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+                // An event after an answer would wait for the client's delayed acknowledgement.
+                let _ = socket.set_tcp_nodelay(true);
             }
         })
         .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))
@@ -221,7 +229,9 @@ impl Running {
         };
         if timeout(limit, orderly).await.is_err() {
             warn!("stopping took longer than SHUTDOWN_SECONDS: some callers got no answer");
-            self.writer.close().await;
+            if timeout(LAST_WRITES, self.writer.close()).await.is_err() {
+                warn!("some writes are neither stored nor refused: the next start finds out");
+            }
         }
         self.core.stop();
     }

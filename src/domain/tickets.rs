@@ -59,15 +59,15 @@ pub struct Ticket {
 pub enum Avoided {
     /// This user declined the ticket's owner; holds for the ticket's whole life.
     Decliner(UserId),
-    /// A proposal with that ticket ran out. Holds until one of those who were silent asks again:
-    /// the counts are those users' [`Ticket::asks`] at that time.
+    /// This ticket's user let a proposal with that user run out. Holds until one of those who were
+    /// silent asks again; kept by the silent ones only, because a new ticket is a new ask.
     Silence {
-        /// The other ticket; a new ticket of its user is a new ask.
-        ticket: TicketId,
-        /// Set where this ticket's user was silent.
-        own_asks: Option<u32>,
-        /// Set where the other one was.
-        their_asks: Option<u32>,
+        /// The other user.
+        user: UserId,
+        /// This ticket's [`Ticket::asks`] at that time.
+        own_asks: u32,
+        /// The other ticket and its [`Ticket::asks`], where that user was silent too.
+        theirs: Option<(TicketId, u32)>,
     },
 }
 
@@ -123,13 +123,12 @@ impl Ticket {
         self.avoided.iter().any(|avoided| match avoided {
             Avoided::Decliner(user) => *user == other.user,
             Avoided::Silence {
-                ticket,
+                user,
                 own_asks,
-                their_asks,
+                theirs,
             } => {
-                let nobody_asked_again = own_asks.is_none_or(|asks| asks == self.asks)
-                    && their_asks.is_none_or(|asks| asks == other.asks);
-                *ticket == other.id && nobody_asked_again
+                let they_asked_again = theirs.is_some_and(|asked| asked != (other.id, other.asks));
+                *user == other.user && *own_asks == self.asks && !they_asked_again
             }
         })
     }
@@ -157,12 +156,14 @@ mod tests {
     use super::super::testing::{at_ms, ticket, user};
     use super::*;
 
-    fn silence(of: &Ticket, own_asks: Option<u32>, their_asks: Option<u32>) -> Option<Avoided> {
-        Some(Avoided::Silence {
-            ticket: of.id,
-            own_asks,
-            their_asks,
-        })
+    /// `own`, put back after it was silent in a proposal with `other`.
+    fn silent(own: &Ticket, other: &Ticket, other_was_silent: bool) -> Ticket {
+        let avoid = Avoided::Silence {
+            user: other.user.clone(),
+            own_asks: own.asks,
+            theirs: other_was_silent.then_some((other.id, other.asks)),
+        };
+        own.back_in_place(at_ms(5), Timeouts::default(), Some(avoid))
     }
 
     #[test]
@@ -189,13 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn an_avoidance_after_silence_ends_when_a_silent_one_asks_again() {
-        let (faithful, mut silent) = (ticket(1), ticket(2));
-        let faithful = faithful.back_in_place(
-            at_ms(5),
-            Timeouts::default(),
-            silence(&silent, None, Some(0)),
-        );
+    fn an_avoidance_after_silence_ends_when_the_silent_one_asks_again() {
+        let faithful = ticket(1);
+        let mut silent = silent(&ticket(2), &faithful, false);
 
         assert!(!faithful.may_meet(&silent));
         silent.asks = 1;
@@ -203,17 +200,32 @@ mod tests {
     }
 
     #[test]
-    fn the_one_who_answered_does_not_end_the_avoidance_by_asking() {
-        let (mut faithful, silent) = (ticket(1), ticket(2));
-        faithful = faithful.back_in_place(
-            at_ms(5),
-            Timeouts::default(),
-            silence(&silent, None, Some(0)),
-        );
+    fn the_one_who_answered_does_not_end_the_avoidance_with_a_new_ticket_either() {
+        let mut faithful = ticket(1);
+        let silent = silent(&ticket(2), &faithful, false);
 
         faithful.asks = 1;
+        let mut anew = ticket(9);
+        anew.user = faithful.user.clone();
 
         assert!(!faithful.may_meet(&silent));
+        assert!(!anew.may_meet(&silent));
+    }
+
+    #[test]
+    fn of_two_silent_ones_either_ends_the_avoidance() {
+        let (first, second) = (ticket(1), ticket(2));
+        let both = [silent(&first, &second, true), silent(&second, &first, true)];
+        let mut anew = ticket(9);
+        anew.user = first.user;
+
+        assert!(!both[0].may_meet(&both[1]));
+        for asking in 0..2 {
+            let mut both = both.clone();
+            both[asking].asks = 1;
+            assert!(both[0].may_meet(&both[1]), "{asking}");
+        }
+        assert!(anew.may_meet(&both[1]));
     }
 
     #[test]

@@ -103,6 +103,14 @@ pub enum Write {
         /// The count from now on.
         asks: u32,
     },
+    /// The end, as refused, of a live ticket whose rows contradict each other, so that no actor can
+    /// hold it: it must not keep its user out.
+    DiscardTicket {
+        /// Which.
+        ticket: TicketId,
+        /// When.
+        at: Timestamp,
+    },
     /// A match, if both tickets still wait.
     ProposeMatch(Proposal),
     /// One side's confirmation, if the match is open.
@@ -121,9 +129,9 @@ pub enum Write {
         /// Both tickets, the older first.
         tickets: [TicketId; 2],
         /// What becomes of them, in the same order.
-        fates: [Fate; 2],
+        fates: Box<[Fate; 2]>,
         /// A ticket that its decliner opens in the same breath.
-        opens: Option<Ticket>,
+        opens: Option<Box<Ticket>>,
         /// When.
         at: Timestamp,
     },

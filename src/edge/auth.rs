@@ -1,17 +1,18 @@
 //! Who is calling: bearer tokens, checked without asking anybody.
 
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, get_current_timestamp};
 use serde::Deserialize;
 
 use super::error::ApiError;
 use super::state::Edge;
-use crate::domain::{Timestamp, UserId};
+use crate::domain::UserId;
 use crate::ports::BearerToken;
 use crate::settings::Auth;
 
@@ -24,8 +25,8 @@ const _: () = assert!(LEEWAY_S <= 30, "the contract's bound");
 pub struct AuthenticatedUser {
     /// Who.
     pub id: UserId,
-    /// When the token expires.
-    pub expires_at: Timestamp,
+    /// How much longer the token is valid, by the clock of the system: whoever signs goes by it.
+    pub valid_for: Duration,
     /// The token itself.
     pub token: BearerToken,
 }
@@ -33,7 +34,8 @@ pub struct AuthenticatedUser {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    exp: u64,
+    /// Seconds since the Unix epoch; some who sign write fractions.
+    exp: f64,
     #[serde(rename = "type")]
     kind: String,
 }
@@ -79,10 +81,11 @@ impl Verifier {
             match decode::<Claims>(token, key, &self.validation) {
                 Ok(data) if data.claims.kind == "access" => {
                     let id = UserId::parse(&data.claims.sub).map_err(|_| ApiError::Unauthorized)?;
-                    let expires_ms = data.claims.exp.saturating_mul(1_000);
+                    let left_s = data.claims.exp - get_current_timestamp() as f64;
                     return Ok(AuthenticatedUser {
                         id,
-                        expires_at: Timestamp::from_ms(0).plus_ms(expires_ms),
+                        valid_for: Duration::try_from_secs_f64(left_s.max(0.0))
+                            .unwrap_or(Duration::MAX),
                         token: BearerToken::new(token),
                     });
                 }
@@ -136,5 +139,57 @@ impl FromRequest for Operator {
         } else {
             Err(ApiError::Unauthorized)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::settings::{Settings, Sources};
+
+    const ADMIN: &str = "an-admin-token-that-nobody-guesses";
+
+    /// The edge of a server that is not a developer's.
+    fn production() -> web::Data<Edge> {
+        let folder = tempfile::TempDir::new().unwrap();
+        let sources = [
+            ("ENV", "production"),
+            ("DATABASE_URL", "postgresql://db/matching"),
+            ("REDIS_URL", "redis://cache"),
+            ("RABBITMQ_URL", "amqp://broker"),
+            ("QUESTION_SERVICE_URL", "http://questions"),
+            (
+                "AUTH_ACCESS_SECRET",
+                "a-secret-with-more-than-32-bytes-in-it",
+            ),
+            ("ADMIN_TOKEN", ADMIN),
+        ]
+        .into_iter()
+        .fold(
+            Sources::in_folder(folder.path()),
+            |sources, (name, value)| sources.with(name, value),
+        );
+        let settings = Settings::load(&sources).unwrap();
+        web::Data::new(Edge::new(settings, 0, Box::new(String::new)))
+    }
+
+    #[actix_rt::test]
+    async fn outside_dev_only_the_admin_token_makes_an_operator() {
+        let edge = production();
+        let admitted = |header: Option<String>| {
+            let mut request = TestRequest::default().app_data(edge.clone());
+            if let Some(header) = header {
+                request = request.insert_header((AUTHORIZATION, header));
+            }
+            async { Operator::extract(&request.to_http_request()).await.is_ok() }
+        };
+
+        assert!(admitted(Some(format!("Bearer {ADMIN}"))).await);
+        assert!(!admitted(Some(format!("Bearer {ADMIN}x"))).await);
+        assert!(!admitted(Some(format!("Basic {ADMIN}"))).await);
+        assert!(!admitted(Some("Bearer ".into())).await);
+        assert!(!admitted(None).await);
     }
 }

@@ -63,7 +63,10 @@ pub enum ApiError {
     NoSuchPath,
     /// Another method is needed.
     #[error("Method not allowed on this path")]
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// The one that is.
+        allowed: &'static str,
+    },
     /// The body did not arrive in time.
     #[error("The request was not complete in time")]
     RequestTimeout,
@@ -153,7 +156,7 @@ impl ResponseError for ApiError {
             | Self::SessionNotFound
             | Self::NoActiveSession
             | Self::NoSuchPath => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PathTooLong => StatusCode::URI_TOO_LONG,
@@ -178,6 +181,9 @@ impl ResponseError for ApiError {
             Self::Unauthorized => {
                 let scheme = HeaderValue::from_static("Bearer");
                 response.insert_header((header::WWW_AUTHENTICATE, scheme));
+            }
+            Self::MethodNotAllowed { allowed } => {
+                response.insert_header((header::ALLOW, *allowed));
             }
             // The rest of a body that nobody reads must not be taken for the next request.
             Self::BodyTooLong | Self::RequestTimeout => {

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -12,6 +13,7 @@ use actix_web::{Error, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use metrics::{counter, histogram};
 use tracing::{debug, error};
+use uuid::Uuid;
 
 use super::error::ApiError;
 use super::state::{Edge, Stage};
@@ -29,6 +31,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let began = tokio::time::Instant::now();
     let method = request.method().clone();
     let path = request.path().to_owned();
+    let request_id = Uuid::new_v4();
     let outcome = match admit(&edge, &request) {
         Err(refusal) => Ok(request
             .into_response(refusal.error_response())
@@ -36,20 +39,24 @@ pub async fn pass<B: MessageBody + 'static>(
         Ok(()) => match AssertUnwindSafe(next.call(request)).catch_unwind().await {
             Ok(answered) => answered.map(as_json),
             Err(_) => {
-                error!(%method, path, "a handler panicked at {method} {path}");
+                error!(%request_id, %method, path, "a handler panicked at {method} {path}");
                 Err(ApiError::Internal.into())
             }
         },
     };
+    let outcome = outcome.map(|response| with_headers(response, request_id));
     let status = match &outcome {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        error!(%request_id, %method, path, "{method} {path} was answered 500");
+    }
     let took = began.elapsed();
     counter!(HTTP_REQUESTS, "code" => status_label(status.as_u16())).increment(1);
     histogram!(HTTP_SECONDS).record(took.as_secs_f64());
     // The path only: a query may hold a token.
-    debug!(%method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
+    debug!(%request_id, %method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
     outcome
 }
 
@@ -83,7 +90,7 @@ fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Box
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
-    let mut response = if !status.is_client_error() && !status.is_server_error() || is_json {
+    if !status.is_client_error() && !status.is_server_error() || is_json {
         response.map_into_left_body()
     } else {
         let reason = status.canonical_reason().unwrap_or("Error");
@@ -97,14 +104,23 @@ fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Box
         }
         let body = plain.json(wire::problem(status.as_u16(), reason));
         response.into_response(body).map_into_right_body()
-    };
+    }
+}
+
+/// What every answer carries: how browsers are to take it, and the id under which the log knows it.
+fn with_headers<B>(mut response: ServiceResponse<B>, request_id: Uuid) -> ServiceResponse<B> {
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
     response
 }
 
+/// The id of a request, as the log has it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),

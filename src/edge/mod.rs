@@ -20,8 +20,8 @@ mod ws;
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, delete, get, post, resource};
-use actix_web::{App, Error};
+use actix_web::web;
+use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
 pub use state::{Backend, Edge, Stage};
 
@@ -48,47 +48,54 @@ pub fn app(
         .app_data(edge)
         .configure(routes)
         .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchPath) }))
-        .wrap(cors)
         .wrap(from_fn(gate::pass))
+        .wrap(cors)
 }
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(on("/", get().to(pages::home)))
-        .service(on("/dev/token", post().to(pages::dev_token)))
-        .service(on("/admin", get().to(pages::admin)))
-        .service(on("/health", get().to(operations::health)))
-        .service(on("/livez", get().to(operations::livez)))
-        .service(on("/readyz", get().to(operations::readyz)))
-        .service(on("/metrics", get().to(operations::metrics)))
-        .service(on("/debug/actors", get().to(operations::actors)))
-        .service(on("/openapi.json", get().to(docs::document)))
-        .service(on("/docs", get().to(docs::page)))
-        .service(on("/docs/{file}", get().to(docs::file)))
-        .service(on("/ws", get().to(ws::connect)))
+        .service(on("GET", "/", pages::home))
+        .service(on("POST", "/dev/token", pages::dev_token))
+        .service(on("GET", "/admin", pages::admin))
+        .service(on("GET", "/health", operations::health))
+        .service(on("GET", "/livez", operations::livez))
+        .service(on("GET", "/readyz", operations::readyz))
+        .service(on("GET", "/metrics", operations::metrics))
+        .service(on("GET", "/debug/actors", operations::actors))
+        .service(on("GET", "/openapi.json", docs::document))
+        .service(on("GET", "/docs", docs::page))
+        .service(on("GET", "/docs/{file}", docs::file))
+        .service(on("GET", "/ws", ws::connect))
         .service(
             web::scope(PREFIX)
-                .service(on("/request", post().to(tickets::open)))
-                .service(on("/request/{request_id}", delete().to(tickets::withdraw)))
-                .service(on(
-                    "/requests/{request_id}/status",
-                    get().to(tickets::status),
-                ))
-                .service(on("/confirm", post().to(matches::answer)))
-                .service(on("/sessions/active", get().to(sessions::active)))
-                .service(on("/sessions/leave", post().to(sessions::leave)))
-                .service(on("/session/{session_id}", get().to(sessions::read)))
-                .service(on("/{match_id}/status", get().to(matches::status))),
+                .service(on("POST", "/request", tickets::open))
+                .service(on("DELETE", "/request/{request_id}", tickets::withdraw))
+                .service(on("GET", "/requests/{request_id}/status", tickets::status))
+                .service(on("POST", "/confirm", matches::answer))
+                .service(on("GET", "/sessions/active", sessions::active))
+                .service(on("POST", "/sessions/leave", sessions::leave))
+                .service(on("GET", "/session/{session_id}", sessions::read))
+                .service(on("GET", "/{match_id}/status", matches::status)),
         );
 }
 
 /// One path with its one method; every other method is 405.
-fn on(path: &str, route: actix_web::Route) -> actix_web::Resource {
-    resource(path)
-        .route(route)
-        .default_service(web::to(|| async {
-            Err::<String, _>(ApiError::MethodNotAllowed)
-        }))
+fn on<H, Args>(method: &'static str, path: &str, handler: H) -> Resource
+where
+    H: Handler<Args>,
+    Args: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    let others =
+        move || async move { Err::<String, _>(ApiError::MethodNotAllowed { allowed: method }) };
+    let route = match method {
+        "POST" => web::post(),
+        "DELETE" => web::delete(),
+        _ => web::get(),
+    };
+    web::resource(path)
+        .route(route.to(handler))
+        .default_service(web::to(others))
 }
 
 /// Credentials are never allowed: tokens travel in a header that pages set themselves.

@@ -1,21 +1,29 @@
 //! For operators: liveness, readiness, metrics, and the state of the actors.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use metrics::gauge;
 use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::auth::Operator;
 use super::docs::failures;
 use super::error::ApiError;
-use super::state::{Edge, Stage};
+use super::state::{Backend, Edge, Stage};
 use super::wire::{Health, Status};
 use crate::actors::board::MatchView;
+use crate::domain::{TicketId, Write, WriteOutcome};
 use crate::observability::{
     BUCKETS, MATCHES_OPEN, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
 };
+
+/// Longest wait for a write that shows whether the store takes any, in milliseconds.
+const PROBE_WITHIN_MS: u64 = 1_000;
 
 /// What this is, where it runs, and that it answers.
 #[utoipa::path(
@@ -75,9 +83,27 @@ pub async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
         Stage::Starting => Err(ApiError::Starting),
         Stage::Stopping => Err(ApiError::Stopping),
         Stage::Ready => {
-            edge.backend()?.records.ping().await?;
+            let backend = edge.backend()?;
+            backend.records.ping().await?;
+            takes_writes(backend).await?;
             Ok(HttpResponse::Ok().json(Status { status: "ready" }))
         }
+    }
+}
+
+/// Sends a write through the store that changes nothing: it is about a ticket that cannot be.
+async fn takes_writes(backend: &Backend) -> Result<(), ApiError> {
+    let (done, outcome) = oneshot::channel();
+    let write = Write::CountAsk {
+        ticket: TicketId(Uuid::nil()),
+        asks: 0,
+    };
+    let deadline = Some(backend.clock.now().plus_ms(PROBE_WITHIN_MS));
+    let done = Box::new(move |outcome| drop(done.send(outcome)));
+    backend.store.submit(write, deadline, done);
+    match timeout(Duration::from_millis(PROBE_WITHIN_MS), outcome).await {
+        Ok(Ok(WriteOutcome::Stored | WriteOutcome::Refused(_))) => Ok(()),
+        Ok(Ok(WriteOutcome::Unavailable) | Err(_)) | Err(_) => Err(ApiError::Unavailable),
     }
 }
 

@@ -11,7 +11,7 @@ use super::rate::AskLimiter;
 use super::ws::places::SocketGate;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
-use crate::ports::{Clock, Records, SharedSessions};
+use crate::ports::{Clock, Records, SharedSessions, Store};
 use crate::settings::Settings;
 
 /// Renders the metrics in Prometheus' text format.
@@ -38,6 +38,8 @@ pub struct Backend {
     pub roster: Addr<RosterActor>,
     /// What is live.
     pub board: Arc<Board>,
+    /// Where facts become durable; asked whether it takes any.
+    pub store: Arc<dyn Store>,
     /// What is stored.
     pub records: Arc<dyn Records>,
     /// The shared sessions.

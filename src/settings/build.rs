@@ -159,10 +159,12 @@ fn timeouts(reader: &mut Reader) -> Option<Timeouts> {
 fn limits(reader: &mut Reader) -> Option<Limits> {
     let matches_max = reader.whole("MAX_CONCURRENT_MATCHES", 1..=COUNT_MAX);
     let tickets_max = reader.whole("MAX_TICKETS", 1..=COUNT_MAX);
+    let sessions_max = reader.whole("MAX_SESSIONS", 1..=COUNT_MAX);
     let buckets_max = reader.whole("MAX_BUCKETS", 1..=COUNT_MAX);
     Some(Limits {
         matches_max: matches_max?,
         tickets_max: tickets_max?,
+        sessions_max: sessions_max?,
         buckets_max: buckets_max?,
     })
 }

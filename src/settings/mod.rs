@@ -162,8 +162,10 @@ pub enum DevTokens {
 pub struct Limits {
     /// Unconfirmed matches.
     pub matches_max: usize,
-    /// Waiting tickets.
+    /// Live tickets, waiting or in an unconfirmed match.
     pub tickets_max: usize,
+    /// Open sessions.
+    pub sessions_max: usize,
     /// Buckets in use.
     pub buckets_max: usize,
 }

@@ -184,7 +184,12 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "MAX_TICKETS",
         "200000",
-        "Waiting tickets at a time; one more is refused with 503.",
+        "Live tickets at a time, waiting or in an unconfirmed match; one more is refused with 503.",
+    ),
+    plain(
+        "MAX_SESSIONS",
+        "200000",
+        "Open sessions at a time; while there are more, asks are refused with 503.",
     ),
     plain(
         "MAX_BUCKETS",

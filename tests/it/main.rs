@@ -6,6 +6,8 @@
 )]
 mod api;
 mod backends;
+#[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
+mod costs;
 #[expect(
     clippy::disallowed_methods,
     reason = "black-box tests measure real time"

@@ -179,11 +179,11 @@ fn serve(
     connections: usize,
     talk: impl Fn(TcpStream) + Send + 'static,
 ) -> (Target, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let address = listener.local_addr().expect("it is bound");
     let server = std::thread::spawn(move || {
         for _ in 0..connections {
-            talk(listener.accept().unwrap().0);
+            talk(listener.accept().expect("a client comes").0);
         }
     });
     let target = Target {
@@ -198,7 +198,7 @@ fn read_request(stream: &mut TcpStream) {
     let mut received: Vec<u8> = Vec::new();
     while !received.windows(4).any(|four| four == b"\r\n\r\n") {
         let mut chunk = [0; 1_024];
-        let length = stream.read(&mut chunk).unwrap();
+        let length = stream.read(&mut chunk).expect("the client sends");
         assert!(length > 0, "the client went away");
         received.extend(&chunk[..length]);
     }

@@ -10,4 +10,4 @@ mod stream;
 
 pub use http::{Answer, Connection, Fault, Target, request};
 pub use pool::Pool;
-pub use socket::{Message, Socket};
+pub use socket::{Message, Socket, closed};

@@ -23,6 +23,14 @@ pub enum Message {
     Closed(Option<u16>),
 }
 
+/// Why a socket ended, in words.
+pub fn closed(code: Option<u16>) -> String {
+    match code {
+        Some(code) => format!("the server closed it with code {code}"),
+        None => "the server closed it without a code".to_owned(),
+    }
+}
+
 impl Socket {
     /// Opens a socket with this token, as a browser does.
     pub async fn open(target: &Target, token: &str) -> Result<Self, Fault> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
-use crate::client::{Message, Socket};
+use crate::client::{Message, Socket, closed};
 use crate::crowd::{names, open_sockets, raise_open_file_limit};
 use crate::ledger::Violations;
 use crate::meter::memory;
@@ -73,7 +73,7 @@ async fn hold(mut socket: Socket) -> String {
     loop {
         match socket.next().await {
             Ok(Message::Text(_)) => {}
-            Ok(Message::Closed(code)) => return format!("closed with {code:?}"),
+            Ok(Message::Closed(code)) => return closed(code),
             Err(fault) => return fault.to_string(),
         }
     }

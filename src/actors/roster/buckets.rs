@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::RosterActor;
 use super::routing::{BucketHandle, retire};
-use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::matchmaker::{MatchmakerActor, Restored};
 use crate::actors::{BUCKET_MAILBOX, start};
-use crate::domain::{BucketKey, Ticket};
+use crate::domain::BucketKey;
 
 impl RosterActor {
     /// The bucket's actor, started if there is none.
-    pub(super) fn bucket(&mut self, key: &BucketKey, restored: Vec<Ticket>) -> &mut BucketHandle {
+    pub(super) fn bucket(&mut self, key: &BucketKey, restored: Restored) -> &mut BucketHandle {
         let core = &self.core;
         self.buckets.entry(key.clone()).or_insert_with(|| {
             let actor = MatchmakerActor::new(Arc::clone(core), key.clone(), restored);
@@ -43,13 +43,20 @@ impl RosterActor {
         }
     }
 
+    /// Whether one more ticket may be opened in `key`.
     pub(super) fn has_room_for(&mut self, key: &BucketKey) -> bool {
-        if self.roster.len() >= self.core.settings.tickets_max {
-            return false;
-        }
-        if self.buckets.len() >= self.core.settings.buckets_max && !self.buckets.contains_key(key) {
+        let settings = &self.core.settings;
+        self.roster.len() < settings.tickets_max
+            && self.sessions.len() < settings.sessions_max
+            && self.has_bucket_for(key)
+    }
+
+    /// Whether `key` has an actor or may get one.
+    pub(super) fn has_bucket_for(&mut self, key: &BucketKey) -> bool {
+        let buckets_max = self.core.settings.buckets_max;
+        if self.buckets.len() >= buckets_max && !self.buckets.contains_key(key) {
             self.retire_buckets(0);
         }
-        self.buckets.len() < self.core.settings.buckets_max || self.buckets.contains_key(key)
+        self.buckets.len() < buckets_max || self.buckets.contains_key(key)
     }
 }

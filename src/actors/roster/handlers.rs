@@ -1,6 +1,6 @@
 //! The commands, events and queries of the edge.
 
-use actix::Handler;
+use actix::{Handler, ResponseFuture};
 
 use super::RosterActor;
 use super::routing::try_command;
@@ -109,10 +109,17 @@ impl Handler<CloseSockets> for RosterActor {
 }
 
 impl Handler<CountTickets> for RosterActor {
-    type Result = usize;
+    type Result = ResponseFuture<usize>;
 
-    fn handle(&mut self, _: CountTickets, _ctx: &mut Self::Context) -> usize {
+    fn handle(&mut self, _: CountTickets, _ctx: &mut Self::Context) -> Self::Result {
         self.catch_up();
-        self.roster.len()
+        let (tickets, restoring) = (self.roster.len(), self.restoring.take());
+        Box::pin(async move {
+            if let Some(mut restoring) = restoring {
+                // Ends when the last bucket has dropped its end.
+                let _ = restoring.recv().await;
+            }
+            tickets
+        })
     }
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, StreamHandler};
 use metrics::counter;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use uuid::{ContextV7, Uuid};
 
-use self::routing::{BucketHandle, retire, try_command};
+use self::routing::{BucketHandle, retire};
 use super::board::Board;
 use super::inbox::{Facts, Inbox};
+use super::matchmaker::Restored;
 use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
@@ -44,6 +46,8 @@ pub struct RosterActor {
     roster: Roster,
     facts: Facts<RosterFact>,
     restored: LiveState,
+    /// Ends when every bucket that waited before a restart has its tickets back.
+    restoring: Option<mpsc::Receiver<()>>,
     buckets: BTreeMap<BucketKey, BucketHandle>,
     /// Buckets that became empty, with the time at which they did.
     emptied: VecDeque<(Timestamp, BucketKey)>,
@@ -76,6 +80,7 @@ impl RosterActor {
             roster: Roster::default(),
             facts,
             restored,
+            restoring: None,
             buckets: BTreeMap::new(),
             emptied: VecDeque::new(),
             matches: HashMap::new(),
@@ -94,6 +99,7 @@ impl RosterActor {
     }
 
     fn take_in(&mut self, fact: RosterFact) {
+        self.pace.count();
         match fact {
             RosterFact::Opened(ticket) => self.moved(&ticket, Holder::Bucket),
             RosterFact::PutBack(ticket) => {
@@ -224,7 +230,7 @@ impl RosterActor {
     }
 
     fn admit(&mut self, ticket: Box<Ticket>) {
-        let handle = self.bucket(&ticket.wish.bucket(), Vec::new());
+        let handle = self.bucket(&ticket.wish.bucket(), Restored::default());
         handle.empty_since = None;
         handle.inbox.report(BucketFact::Admitted(ticket));
     }
@@ -249,42 +255,23 @@ impl RosterActor {
         if ask.reply.is_closed() {
             return;
         }
-        let ticket = self.new_ticket(&ask);
+        let again = self.new_ticket(&ask);
         let Some(claim) = self.roster.claim(&ask.user) else {
-            return self.open(ticket, ask);
+            return self.open(again, ask);
         };
-        let held = claim.place.ticket;
-        match claim.holder {
-            Holder::Opening => {
-                let _ = ask.reply.send(AskAnswer::Duplicate {
-                    ticket: held,
-                    matched: false,
-                });
-            }
-            Holder::Bucket => {
-                let Some(bucket) = self.buckets.get(&claim.bucket) else {
-                    return;
-                };
-                bucket.send(AskAgain {
-                    held,
-                    again: ticket,
-                    ask,
-                });
-            }
-            Holder::Match(id) => {
-                let Some(handle) = self.matches.get(&id) else {
-                    return;
-                };
-                try_command(
-                    &handle.actor,
-                    AskAgain {
-                        held,
-                        again: ticket,
-                        ask,
-                    },
-                    "session",
-                );
-            }
+        let (held, holder, bucket) = (claim.place.ticket, claim.holder, claim.bucket.clone());
+        let other = again.wish.bucket();
+        if holder == Holder::Opening {
+            let duplicate = AskAnswer::Duplicate {
+                ticket: held,
+                matched: false,
+            };
+            let _ = ask.reply.send(duplicate);
+        } else if bucket != other && !self.has_bucket_for(&other) {
+            counter!(REFUSALS, "actor" => "roster").increment(1);
+            let _ = ask.reply.send(AskAnswer::Busy);
+        } else {
+            self.send_to_holder(holder, &bucket, AskAgain { held, again, ask });
         }
     }
 
@@ -297,7 +284,7 @@ impl RosterActor {
         }
         self.roster.claim_for(&ticket, Holder::Opening);
         let (user, id) = (ticket.user.clone(), ticket.id);
-        let bucket = self.bucket(&key, Vec::new());
+        let bucket = self.bucket(&key, Restored::default());
         bucket.empty_since = None;
         if !bucket.send(JoinBucket { ticket, ask }) {
             self.closed(&user, id, TicketOutcome::Refused);
@@ -310,22 +297,12 @@ impl RosterActor {
             let _ = withdraw.reply.send(None);
             return;
         };
-        match claim.holder {
-            Holder::Opening | Holder::Bucket => {
-                if let Some(bucket) = self.buckets.get(&claim.bucket) {
-                    bucket.send(withdraw);
-                }
-            }
-            Holder::Match(id) => {
-                if let Some(handle) = self.matches.get(&id) {
-                    try_command(&handle.actor, withdraw, "session");
-                }
-            }
-        }
+        self.send_to_holder(claim.holder, &claim.bucket, withdraw);
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
-        if self.pace.step() {
+        self.pace.count();
+        if self.pace.is_due() {
             let facts_max = FACTS_PER_TICKET_MAX * (self.core.settings.tickets_max + 1);
             self.facts
                 .overfull(facts_max)

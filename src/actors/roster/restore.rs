@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::{MatchHandle, RosterActor};
 use crate::actors::Core;
 use crate::actors::board::MatchView;
+use crate::actors::matchmaker::Restored;
 use crate::actors::session::SessionActor;
 use crate::actors::{SESSION_MAILBOX, start};
 use crate::domain::matches::Match;
@@ -30,9 +33,12 @@ impl RosterActor {
                 .or_default()
                 .push(ticket);
         }
+        let (done, all_done) = mpsc::channel(1);
         for (key, tickets) in waiting {
-            self.bucket(&key, tickets);
+            let done = Some(done.clone());
+            self.bucket(&key, Restored { tickets, done });
         }
+        self.restoring = Some(all_done);
     }
 
     fn restore_session(&mut self, open: OpenSession) {

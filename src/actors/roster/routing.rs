@@ -6,14 +6,19 @@ use actix::dev::{SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
 use metrics::counter;
 
+use super::RosterActor;
 use crate::actors::Inbox;
 use crate::actors::board::BucketView;
 use crate::actors::matchmaker::MatchmakerActor;
 use crate::actors::messages::{
     AnswerProposal, AskAgain, BucketFact, JoinBucket, LeaveSession, Retire, WithdrawTicket,
 };
-use crate::domain::{AskAnswer, LeaveAnswer, ProposalAnswer, Timestamp, WithdrawAnswer};
-use crate::observability::REFUSALS;
+use crate::actors::session::SessionActor;
+use crate::domain::{
+    AskAnswer, Breach, BucketKey, Guarantee, Holder, LeaveAnswer, ProposalAnswer, Timestamp,
+    WithdrawAnswer,
+};
+use crate::observability::{REFUSALS, breached};
 
 /// Where a bucket's actor is.
 pub(super) struct BucketHandle {
@@ -38,6 +43,39 @@ impl BucketHandle {
             self.view.command_taken();
         }
         sent
+    }
+}
+
+impl RosterActor {
+    /// Hands a command on to whoever decides about a ticket of `bucket`.
+    pub(super) fn send_to_holder<M>(&self, holder: Holder, bucket: &BucketKey, command: M)
+    where
+        MatchmakerActor: Handler<M>,
+        SessionActor: Handler<M>,
+        M: Message + Refusable + Send + 'static,
+        M::Result: Send,
+    {
+        let unknown = match holder {
+            Holder::Opening | Holder::Bucket => match self.buckets.get(bucket) {
+                Some(bucket) => {
+                    bucket.send(command);
+                    return;
+                }
+                None => command,
+            },
+            Holder::Match(id) => match self.matches.get(&id) {
+                Some(handle) => {
+                    try_command(&handle.actor, command, "session");
+                    return;
+                }
+                None => command,
+            },
+        };
+        breached(Breach {
+            guarantee: Guarantee::OneLiveClaim,
+            seen: "a claim names a bucket or match that has no actor",
+        });
+        unknown.refuse();
     }
 }
 

@@ -39,24 +39,12 @@ impl SessionActor {
                         .roster
                         .report(RosterFact::PutBack(Box::new(ticket)));
                 }
-                MatchEffect::Replaced { old, new } => {
-                    self.core.board.remove_ticket(old);
-                    self.core.board.put_ticket(new.id, &new.user, None);
-                    let new = Box::new(new);
-                    self.core.roster.report(RosterFact::Replaced { old, new });
-                }
+                MatchEffect::Replaced { old, new } => self.core.replaced(old, new),
                 MatchEffect::Closed {
                     ticket,
                     user,
                     outcome,
-                } => {
-                    self.core.board.remove_ticket(ticket);
-                    self.core.roster.report(RosterFact::Closed {
-                        ticket,
-                        user,
-                        outcome,
-                    });
-                }
+                } => self.core.closed(ticket, user, outcome),
                 MatchEffect::Opened(session) => self.opened(session),
                 MatchEffect::Answer(call, answer) => {
                     if let Some(Caller::Answer(caller)) = self.calls.take(call) {

@@ -149,7 +149,10 @@ impl Assembly {
                     self.places.insert(ticket.id, ticket.place());
                     self.matched.insert(ticket.place(), (ticket, match_id));
                 }
-                Err(id) => self.leave_out(Guarantee::Durable, "a live ticket cannot be read", id),
+                Err(id) => {
+                    self.live.orphans.push(id.into());
+                    self.leave_out(Guarantee::Durable, "a live ticket cannot be read", id);
+                }
             }
         }
         waiting
@@ -216,6 +219,7 @@ impl Assembly {
 
     fn leave_out_lone_tickets(&mut self) {
         for (place, _) in std::mem::take(&mut self.matched) {
+            self.live.orphans.push(place.ticket);
             self.leave_out(
                 Guarantee::OneOutcome,
                 "a ticket is in a match that is not open",
@@ -230,6 +234,7 @@ impl Assembly {
             if self.claimed.insert(ticket.user.clone()) {
                 self.live.tickets.push(ticket);
             } else {
+                self.live.orphans.push(ticket.id);
                 self.leave_out(
                     Guarantee::OneLiveClaim,
                     "a user has two live tickets",

@@ -146,9 +146,9 @@ pub(super) fn outcome_of(status: &str) -> Option<TicketOutcome> {
 enum AvoidedDocument {
     Decliner(String),
     Silence {
-        ticket: uuid::Uuid,
-        own_asks: Option<u32>,
-        their_asks: Option<u32>,
+        user: String,
+        own_asks: u32,
+        theirs: Option<(uuid::Uuid, u32)>,
     },
 }
 
@@ -156,13 +156,13 @@ pub(super) fn avoided_text(avoided: &[Avoided]) -> serde_json::Result<String> {
     let document = |avoided: &Avoided| match avoided {
         Avoided::Decliner(user) => AvoidedDocument::Decliner(user.to_string()),
         Avoided::Silence {
-            ticket,
+            user,
             own_asks,
-            their_asks,
+            theirs,
         } => AvoidedDocument::Silence {
-            ticket: ticket.0,
+            user: user.to_string(),
             own_asks: *own_asks,
-            their_asks: *their_asks,
+            theirs: theirs.map(|(ticket, asks)| (ticket.0, asks)),
         },
     };
     serde_json::to_string(&avoided.iter().map(document).collect::<Vec<_>>())
@@ -177,13 +177,13 @@ fn avoided_from(text: &str) -> Option<Vec<Avoided>> {
     let avoided = |document| match document {
         AvoidedDocument::Decliner(user) => Some(Avoided::Decliner(UserId::parse(&user).ok()?)),
         AvoidedDocument::Silence {
-            ticket,
+            user,
             own_asks,
-            their_asks,
+            theirs,
         } => Some(Avoided::Silence {
-            ticket: TicketId(ticket),
+            user: UserId::parse(&user).ok()?,
             own_asks,
-            their_asks,
+            theirs: theirs.map(|(ticket, asks)| (TicketId(ticket), asks)),
         }),
     };
     documents.into_iter().map(avoided).collect()
@@ -402,9 +402,9 @@ mod tests {
         stored.avoided = vec![
             Avoided::Decliner(user(3)),
             Avoided::Silence {
-                ticket: ticket(4).id,
-                own_asks: Some(2),
-                their_asks: None,
+                user: user(4),
+                own_asks: 2,
+                theirs: None,
             },
         ];
 
@@ -412,7 +412,7 @@ mod tests {
 
         assert_eq!(
             row.avoided,
-            r#"[{"decliner":"user-3"},{"silence":{"ticket":"00000000-0000-0000-0000-000000000004","own_asks":2,"their_asks":null}}]"#
+            r#"[{"decliner":"user-3"},{"silence":{"user":"user-4","own_asks":2,"theirs":null}}]"#
         );
         assert_eq!(row.into_ticket(), Ok((stored, None)));
     }

@@ -22,7 +22,7 @@ const CONTENDED_WAIT_MAX_MS: u64 = 20;
 
 /// What the workers of one writer share.
 pub(super) struct Shared {
-    pub(super) entries: Mutex<mpsc::Receiver<Entry>>,
+    pub(super) queues: Mutex<Queues>,
     pub(super) group_max: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
@@ -30,6 +30,36 @@ pub(super) struct Shared {
     pub(super) in_doubt: AtomicUsize,
     /// Workers that have not ended.
     pub(super) working: watch::Sender<usize>,
+}
+
+/// What waits to be stored.
+pub(super) struct Queues {
+    /// For which somebody waits until a deadline; bounded.
+    pub(super) urgent: mpsc::Receiver<Entry>,
+    /// What follows from what was stored or from time; bounded by what is live.
+    pub(super) patient: mpsc::UnboundedReceiver<Entry>,
+}
+
+impl Queues {
+    /// Takes what waits, up to `max`. Neither queue takes more than half while the other has some.
+    fn drain_into(&mut self, taken: &mut Vec<Entry>, max: usize) {
+        let half = max.div_ceil(2);
+        while taken.len() < half
+            && let Ok(entry) = self.urgent.try_recv()
+        {
+            taken.push(entry);
+        }
+        while taken.len() < max
+            && let Ok(entry) = self.patient.try_recv().or_else(|_| self.urgent.try_recv())
+        {
+            taken.push(entry);
+        }
+    }
+
+    fn close(&mut self) {
+        self.urgent.close();
+        self.patient.close();
+    }
 }
 
 /// A worker's part in what all share; dropping it says that the worker has ended.
@@ -81,17 +111,29 @@ impl<S: GroupStore> Worker<S> {
     /// What waits now, or what comes next; nothing once the writer is closed and all is taken.
     async fn take(&mut self) -> Option<Vec<Entry>> {
         let shared = &self.shared.0;
-        let mut entries = shared.entries.lock().await;
+        let mut queues = shared.queues.lock().await;
         let mut taken = Vec::new();
         loop {
-            let closed = entries.is_closed();
+            queues.drain_into(&mut taken, shared.group_max);
+            if !taken.is_empty() {
+                let waiting = queues.urgent.len() + queues.patient.len();
+                gauge!(STORE_QUEUE_DEPTH).set(waiting as f64);
+                return Some(taken);
+            }
+            let Queues { urgent, patient } = &mut *queues;
+            if urgent.is_closed() {
+                // Not before whoever was about to put something in has done so.
+                let last = match urgent.recv().await {
+                    Some(entry) => entry,
+                    None => patient.recv().await?,
+                };
+                taken.push(last);
+                continue;
+            }
             tokio::select! {
-                biased;
-                count = entries.recv_many(&mut taken, shared.group_max) => {
-                    gauge!(STORE_QUEUE_DEPTH).set(entries.len() as f64);
-                    return (count > 0).then_some(taken);
-                }
-                _ = self.close.wait_for(|close| *close), if !closed => entries.close(),
+                Some(entry) = urgent.recv() => taken.push(entry),
+                Some(entry) = patient.recv() => taken.push(entry),
+                _ = self.close.wait_for(|close| *close) => queues.close(),
             }
         }
     }

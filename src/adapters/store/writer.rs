@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::group::Entry;
-use super::worker::{Shared, Worker};
+use super::worker::{Queues, Shared, Worker};
 use crate::domain::{Timestamp, Write, WriteOutcome};
 use crate::ports::{Clock, Store, WriteDone};
 
@@ -49,7 +49,7 @@ pub enum GroupError {
 /// The bounds of a [`Writer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterOptions {
-    /// Writes that may wait; one more is refused.
+    /// Writes with a deadline that may wait; one more is refused.
     pub queue_max: usize,
     /// Writes that share a transaction at most.
     pub group_max: usize,
@@ -66,7 +66,8 @@ impl Default for WriterOptions {
 
 /// [`Store`] on any [`GroupStore`]; each write is answered exactly once.
 pub struct Writer {
-    queue: mpsc::Sender<Entry>,
+    urgent: mpsc::Sender<Entry>,
+    patient: mpsc::UnboundedSender<Entry>,
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
 }
@@ -79,11 +80,16 @@ impl Writer {
         clock: &Arc<dyn Clock>,
         handle: &Handle,
     ) -> Self {
-        let (queue, entries) = mpsc::channel(options.queue_max);
+        let (urgent, urgent_entries) = mpsc::channel(options.queue_max);
+        let (patient, patient_entries) = mpsc::unbounded_channel();
+        let queues = Queues {
+            urgent: urgent_entries,
+            patient: patient_entries,
+        };
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
         let shared = Arc::new(Shared {
-            entries: Mutex::new(entries),
+            queues: Mutex::new(queues),
             group_max: options.group_max,
             clock: Arc::clone(clock),
             workers: stores.len(),
@@ -94,7 +100,8 @@ impl Writer {
             handle.spawn(Worker::new(store, Arc::clone(&shared), closed.clone()).work());
         }
         Self {
-            queue,
+            urgent,
+            patient,
             close,
             working,
         }
@@ -117,7 +124,14 @@ impl Store for Writer {
         if *self.close.borrow() {
             return entry.refuse("closed");
         }
-        match self.queue.try_send(entry) {
+        if deadline.is_none() {
+            // What was taken is finished: this follows from it, and is bounded by what is live.
+            if let Err(SendError(entry)) = self.patient.send(entry) {
+                entry.refuse("closed");
+            }
+            return;
+        }
+        match self.urgent.try_send(entry) {
             Ok(()) => {}
             Err(TrySendError::Full(entry)) => entry.refuse("full"),
             Err(TrySendError::Closed(entry)) => entry.refuse("closed"),
@@ -240,14 +254,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_refuses_at_once() {
+    async fn what_nobody_waits_for_is_taken_however_much_waits_and_holds_up_nobody() {
         let fake = Fake::closed();
         let writer = fake.writer(2);
         let under_way = submit(&writer, 0, None);
         settle().await;
-        let waiting = [submit(&writer, 1, None), submit(&writer, 2, None)];
+        let patient: Vec<_> = (1..=6).map(|asks| submit(&writer, asks, None)).collect();
+        let urgent = submit(&writer, 7, Some(at_ms(60_000)));
 
-        let mut refused = submit(&writer, 3, None);
+        fake.gate.add_permits(9);
+
+        assert_eq!(urgent.await, Ok(WriteOutcome::Stored));
+        assert_eq!(under_way.await, Ok(WriteOutcome::Stored));
+        for patient in patient {
+            assert_eq!(patient.await, Ok(WriteOutcome::Stored));
+        }
+        assert_eq!(fake.runs(), [vec![0], vec![7, 1, 2, 3], vec![4, 5, 6]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_at_once() {
+        const LATER: Option<Timestamp> = Some(Timestamp::from_ms(60_000));
+        let fake = Fake::closed();
+        let writer = fake.writer(2);
+        let under_way = submit(&writer, 0, LATER);
+        settle().await;
+        let waiting = [submit(&writer, 1, LATER), submit(&writer, 2, LATER)];
+
+        let mut refused = submit(&writer, 3, LATER);
 
         assert_eq!(refused.try_recv(), Ok(WriteOutcome::Unavailable));
         fake.gate.add_permits(9);

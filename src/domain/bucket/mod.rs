@@ -2,7 +2,7 @@
 //!
 //! A ticket is either in the queue, where it may be paired, or *held*: out of reach while one write
 //! about it is under way. What arrives for a held ticket is parked until that write is answered.
-//! What the answers do is in [`outcomes`].
+//! What the answers do is in `outcomes`.
 
 mod effects;
 mod outcomes;

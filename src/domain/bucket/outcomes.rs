@@ -187,15 +187,19 @@ impl Bucket {
             self.matched(proposal, both, effects);
             return;
         }
-        if *outcome == WriteOutcome::Unavailable {
+        let blamed = |held: &Held| match outcome {
+            WriteOutcome::Refused(refusal) => refusal.names(held.ticket.id),
+            WriteOutcome::Stored | WriteOutcome::Unavailable => false,
+        };
+        if !both.iter().any(blamed) {
+            // The same two would be proposed again at once.
             self.pairs_again_at = Some(self.backoff.next(now));
         }
         for held in both {
-            match outcome {
-                WriteOutcome::Refused(refusal) if refusal.names(held.ticket.id) => {
-                    self.lost(held.ticket, held.parked, effects);
-                }
-                _ => self.back(held.ticket, held.parked, now, effects),
+            if blamed(&held) {
+                self.lost(held.ticket, held.parked, effects);
+            } else {
+                self.back(held.ticket, held.parked, now, effects);
             }
         }
     }

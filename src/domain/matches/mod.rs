@@ -1,8 +1,8 @@
 //! A match: from the proposal until both confirmed and a session is open, or until it ended.
 //!
 //! One write is under way at a time; commands that arrive meanwhile are parked and decided
-//! afterwards. What the store's answers do is in [`outcomes`], the way from the second confirmation
-//! to the session in [`opening`].
+//! afterwards. What the store's answers do is in `outcomes`, the way from the second confirmation
+//! to the session in `opening`.
 
 mod effects;
 mod opening;
@@ -326,12 +326,13 @@ impl Match {
             if silent && own.silences + 1 >= SILENCES_MAX {
                 return Fate::Closed(TicketOutcome::Expired);
             }
-            let avoid = Avoided::Silence {
-                ticket: other.id,
-                own_asks: silent.then_some(own.asks),
-                their_asks: (!self.confirmed[side.other().index()]).then_some(other.asks),
-            };
-            let mut back = own.back_in_place(now, self.timeouts, Some(avoid));
+            let other_was_silent = !self.confirmed[side.other().index()];
+            let avoid = silent.then(|| Avoided::Silence {
+                user: other.user.clone(),
+                own_asks: own.asks,
+                theirs: other_was_silent.then_some((other.id, other.asks)),
+            });
+            let mut back = own.back_in_place(now, self.timeouts, avoid);
             back.silences = if silent { own.silences + 1 } else { 0 };
             Fate::PutBack(back)
         });
@@ -347,14 +348,14 @@ impl Match {
         effects: &mut Vec<MatchEffect>,
     ) {
         let opens = match &asked {
-            EndedBy::Replace { new, .. } => Some((**new).clone()),
+            EndedBy::Replace { new, .. } => Some(new.clone()),
             EndedBy::Time | EndedBy::Decline(_) => None,
         };
         let write = Write::EndMatch {
             match_id: self.ids.id,
             ending,
             tickets: [self.tickets[0].id, self.tickets[1].id],
-            fates: fates.clone(),
+            fates: Box::new(fates.clone()),
             opens,
             at: now,
         };

@@ -172,7 +172,7 @@ impl Tested {
                 Write::CountAsk { ticket: id, asks } => {
                     *matched && (*id, *asks) == (ticket.id, ticket.asks)
                 }
-                Write::EndMatch { opens, .. } => !matched && opens.as_ref() == Some(&**ticket),
+                Write::EndMatch { opens, .. } => !matched && opens.as_deref() == Some(&**ticket),
                 _ => false,
             }),
             _ => true,
@@ -241,8 +241,8 @@ fn end(ending: Ending, fates: [Fate; 2], opens: Option<Ticket>, at: i64) -> Matc
         match_id: match_id(1),
         ending,
         tickets: [ticket(1).id, ticket(2).id],
-        fates,
-        opens,
+        fates: Box::new(fates),
+        opens: opens.map(Box::new),
         at: at_ms(at),
     })
 }
@@ -264,12 +264,12 @@ fn declined_by(number: u64, ticket: Ticket, at: i64) -> Ticket {
 /// `ticket`, put back at `at` because the proposal with ticket `with` ran out.
 fn ran_out(ticket: Ticket, with: u64, silent: [bool; 2], at: i64) -> Ticket {
     let [own, other] = silent;
-    let avoid = Avoided::Silence {
-        ticket: self::ticket(with).id,
-        own_asks: own.then_some(ticket.asks),
-        their_asks: other.then_some(0),
-    };
-    let back = ticket.back_in_place(at_ms(at), Timeouts::default(), Some(avoid));
+    let avoid = own.then(|| Avoided::Silence {
+        user: user(with),
+        own_asks: ticket.asks,
+        theirs: other.then_some((self::ticket(with).id, 0)),
+    });
+    let back = ticket.back_in_place(at_ms(at), Timeouts::default(), avoid);
     let silences = if own { ticket.silences + 1 } else { 0 };
     Ticket { silences, ..back }
 }

@@ -178,10 +178,9 @@ fn spelt_routes() -> BTreeSet<(String, String)> {
         let calls = part.split("(on(").skip(1);
         calls
             .map(|call| {
-                let call = call.trim_start_matches('"');
-                let (path, rest) = call.split_once("\",").unwrap();
-                let (method, _) = rest.split_once("()").unwrap();
-                (format!("{prefix}{path}"), method.to_owned())
+                let mut quoted = call.split('"').skip(1).step_by(2);
+                let (method, path) = (quoted.next().unwrap(), quoted.next().unwrap());
+                (format!("{prefix}{path}"), method.to_ascii_lowercase())
             })
             .collect()
     };

@@ -77,10 +77,9 @@ pub(super) async fn connect(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.ok().and_then(|query| query.into_inner().token);
-    let token = query.as_deref().or_else(|| bearer(&request));
-    let token = token
-        .filter(|token| !token.is_empty())
-        .ok_or(ApiError::Unauthorized)?;
+    let in_query = query.as_deref().filter(|token| !token.is_empty());
+    let in_header = || bearer(&request).filter(|token| !token.is_empty());
+    let token = in_query.or_else(in_header).ok_or(ApiError::Unauthorized)?;
     let origin = request
         .headers()
         .get(ORIGIN)
@@ -96,9 +95,8 @@ pub(super) async fn connect(
     };
     let backend = edge.backend()?;
     let place = edge.sockets.enter(user.id.clone())?;
-    let now = backend.clock.now();
     let socket = WsActor {
-        lives_for: Duration::from_millis(user.expires_at.ms_since(now)),
+        lives_for: user.valid_for,
         roster: backend.roster.clone(),
         limits: edge.sockets.limits(),
         place,

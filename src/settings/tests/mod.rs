@@ -96,6 +96,7 @@ fn nothing_configured_is_a_working_dev_server() {
     let limits = Limits {
         matches_max: 5_000,
         tickets_max: 200_000,
+        sessions_max: 200_000,
         buckets_max: 100_000,
     };
     assert_eq!(settings.limits, limits);

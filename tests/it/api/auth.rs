@@ -212,6 +212,7 @@ async fn clocks_may_differ_a_little_and_tokens_may_say_more() {
         ("aud", json!("anybody")),
         ("aud", json!(["anybody", "else"])),
         ("exp", json!(4_000_000_000_u64)),
+        ("exp", json!(4_000_000_000.5)),
         ("role", json!({"admin": true})),
     ] {
         let user = server.user_with_claims("ada", &tokens::claims_with("ada", name, value));

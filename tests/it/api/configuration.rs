@@ -232,6 +232,25 @@ async fn a_busy_port_is_one_clear_sentence() {
     failed_clearly(&exit, &[&port.to_string()]);
 }
 
+#[test]
+fn too_low_a_limit_of_open_files_is_one_clear_sentence() {
+    let folder = new_folder();
+    // Root may raise any limit, unless it is without the capability for that.
+    let limited = "ulimit -n 100; [ \"$(id -u)\" = 0 ] || exec \"$0\"; \
+                   exec setpriv --bounding-set=-sys_resource \"$0\"";
+
+    let child = std::process::Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_matchmaker")])
+        .env("PORT", "0")
+        .current_dir(folder.path())
+        .output();
+
+    let output = child.expect("a shell is there");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(told.contains("the limit of open files is 100"), "{told}");
+}
+
 #[actix_rt::test]
 async fn a_folder_that_cannot_be_written_is_one_clear_sentence() {
     let folder = new_folder();

@@ -9,6 +9,7 @@ mod matches;
 mod operations;
 mod origins;
 mod rates;
+mod rewritten;
 mod sessions;
 mod sockets;
 mod tickets;

@@ -1,6 +1,6 @@
 //! What operators and monitors read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::harness::*;
 
@@ -178,4 +178,17 @@ async fn the_admin_page_is_there() {
             .unwrap_or_default()
             .starts_with("text/html")
     );
+}
+
+#[actix_rt::test]
+async fn every_answer_names_its_request() {
+    let server = Server::start().await;
+
+    let answers = [server.get("/health").await, server.get("/nowhere").await];
+
+    let ids: BTreeSet<&str> = answers
+        .iter()
+        .map(|answer| answer.header("x-request-id").expect("an id"))
+        .collect();
+    assert_eq!(ids.len(), 2);
 }

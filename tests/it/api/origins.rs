@@ -74,6 +74,11 @@ async fn errors_can_be_read_by_pages_too() {
 
     refused.expect(401);
     assert!(refused.header("access-control-allow-origin").is_some());
+    let long = format!("/{}", "a".repeat(10_000));
+    let request = server.request(Method::GET, &long);
+    let refused = request.header("origin", "https://any.example").send().await;
+    refused.expect(414);
+    assert!(refused.header("access-control-allow-origin").is_some());
 }
 
 /// What a browser asks before a page of `origin` may ask for a partner.

@@ -111,6 +111,33 @@ async fn a_server_with_all_its_buckets_in_use_still_serves_those() {
 }
 
 #[actix_rt::test]
+async fn whoever_would_need_one_bucket_too_many_keeps_the_ticket_that_they_have() {
+    let options = Server::with("MAX_BUCKETS", 1).with("CONFIRM_MATCH_TIMEOUT_SECONDS", "60");
+    let server = options.start().await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    pair.second.confirm(&pair.match_id, false).await.expect(200);
+    assert_eq!(pair.first.state(&pair.first_ticket).await, "pending");
+
+    pair.first.ask("Easy", "Tree").await.expect(503);
+
+    assert_eq!(pair.first.state(&pair.first_ticket).await, "pending");
+}
+
+#[actix_rt::test]
+async fn a_server_with_as_many_sessions_as_it_may_have_lets_nobody_new_in_until_one_ends() {
+    let server = Server::with("MAX_SESSIONS", 1).start().await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    let session = pair.open_session().await;
+    let cleo = server.user("cleo");
+
+    cleo.ask("Easy", "Array").await.expect(503);
+
+    pair.first.leave(&session).await.expect(200);
+    pair.second.leave(&session).await.expect(200);
+    cleo.open_ticket("Easy", "Array").await;
+}
+
+#[actix_rt::test]
 async fn a_server_with_all_its_sockets_open_refuses_one_more_and_serves_the_rest() {
     let server = Server::with("MAX_SOCKETS", 2).start().await;
     let (ada, bob, cleo) = (server.user("ada"), server.user("bob"), server.user("cleo"));

@@ -58,11 +58,13 @@ async fn a_token_in_the_header_is_as_good_as_one_in_the_query() {
     let good = format!("bearer {}", ada.token);
 
     let screen = Socket::open(server.api(), "/ws", &[("authorization", &good)]).await;
+    let empty = Socket::open(server.api(), "/ws?token=", &[("authorization", &good)]).await;
     let bad = Socket::open(server.api(), "/ws", &[("authorization", "Bearer garbage")]).await;
 
     bad.expect_close(4401).await;
     scenes::pair_up(ada, server.user("bob"), "Array").await;
     screen.match_with("bob").await;
+    empty.match_with("bob").await;
 }
 
 #[actix_rt::test]

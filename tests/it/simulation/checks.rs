@@ -87,7 +87,9 @@ impl World {
         let of_match = |id: &MatchId| self.db.matches[id].proposal.tickets.to_vec();
         let tickets = match write {
             Write::OpenTicket(ticket) => vec![ticket.id],
-            Write::CloseTicket { ticket, .. } | Write::CountAsk { ticket, .. } => vec![*ticket],
+            Write::CloseTicket { ticket, .. }
+            | Write::CountAsk { ticket, .. }
+            | Write::DiscardTicket { ticket, .. } => vec![*ticket],
             Write::ReplaceTicket { old, new } => vec![*old, new.id],
             Write::ProposeMatch(proposal) => proposal.tickets.to_vec(),
             Write::EndMatch { tickets, opens, .. } => {

@@ -21,7 +21,7 @@ pub struct Promises {
     /// Tickets whose partner declined, with that partner.
     declined: BTreeSet<(TicketId, UserId)>,
     /// Pairs whose proposal ran out, with those of them who were silent.
-    ran_out: Vec<([TicketId; 2], Vec<TicketId>)>,
+    ran_out: Vec<([UserId; 2], Vec<UserId>)>,
 }
 
 impl Promises {
@@ -29,9 +29,7 @@ impl Promises {
     pub fn note(&mut self, write: &Write, db: &Database) {
         match write {
             Write::OpenTicket(new) | Write::ReplaceTicket { new, .. } => self.opened(new),
-            Write::CountAsk { ticket, .. } => {
-                self.ran_out.retain(|(_, silent)| !silent.contains(ticket));
-            }
+            Write::CountAsk { ticket, .. } => self.asked(&db.tickets[ticket].ticket.user),
             Write::ConfirmMatch { match_id, side } => {
                 let ticket = db.matches[match_id].proposal.tickets[side.index()];
                 self.silences.insert(ticket, 0);
@@ -59,13 +57,19 @@ impl Promises {
                         for ticket in &silent {
                             *self.silences.entry(*ticket).or_default() += 1;
                         }
-                        self.ran_out.push((*tickets, silent));
+                        let users = |ids: &[TicketId]| -> Vec<UserId> {
+                            let user = |id| db.tickets[id].ticket.user.clone();
+                            ids.iter().map(user).collect()
+                        };
+                        let silent = users(&silent);
+                        self.ran_out.push((row.proposal.users.clone(), silent));
                     }
                     Ending::QuestionUnavailable => {}
                 }
                 opens.iter().for_each(|new| self.opened(new));
             }
             Write::CloseTicket { .. }
+            | Write::DiscardTicket { .. }
             | Write::ProposeMatch(_)
             | Write::OpenSession { .. }
             | Write::LeaveSession { .. }
@@ -88,14 +92,20 @@ impl Promises {
     }
 
     fn may_meet(&self, one: &Ticket, other: &Ticket) -> bool {
-        let pair = |ids: &[TicketId; 2]| ids.contains(&one.id) && ids.contains(&other.id);
+        let pair = |users: &[UserId; 2]| users.contains(&one.user) && users.contains(&other.user);
         one.user != other.user
             && !self.declined.contains(&(one.id, other.user.clone()))
             && !self.declined.contains(&(other.id, one.user.clone()))
-            && !self.ran_out.iter().any(|(ids, _)| pair(ids))
+            && !self.ran_out.iter().any(|(users, _)| pair(users))
+    }
+
+    /// Whoever was silent and asks again may meet everybody again.
+    fn asked(&mut self, user: &UserId) {
+        self.ran_out.retain(|(_, silent)| !silent.contains(user));
     }
 
     fn opened(&mut self, new: &Ticket) {
+        self.asked(&new.user);
         self.places.insert(new.id, new.place());
     }
 
@@ -134,6 +144,7 @@ impl Promises {
                 assert_eq!(row.user, new.user);
             }
             Write::CountAsk { ticket, asks } => check_count(*ticket, *asks, db, now),
+            Write::DiscardTicket { .. } => panic!("only start-up discards tickets"),
             Write::ProposeMatch(proposal) => check_proposal(proposal, db, now, timeouts),
             Write::ConfirmMatch { match_id, side } => {
                 let row = db.open_match(*match_id).expect("the match is open");

@@ -104,7 +104,7 @@ impl Database {
             Write::CloseTicket { ticket, .. } | Write::ReplaceTicket { old: ticket, .. } => {
                 self.not_waiting(&[*ticket])
             }
-            Write::CountAsk { ticket, .. } => {
+            Write::CountAsk { ticket, .. } | Write::DiscardTicket { ticket, .. } => {
                 let live = self.live().any(|row| row.ticket.id == *ticket);
                 (!live).then(|| Refusal::NotWaiting(vec![*ticket]))
             }
@@ -147,6 +147,9 @@ impl Database {
             Write::ReplaceTicket { old, new } => {
                 self.set(*old, Status::Closed(TicketOutcome::Replaced));
                 self.open(new);
+            }
+            Write::DiscardTicket { ticket, .. } => {
+                self.set(*ticket, Status::Closed(TicketOutcome::Refused));
             }
             Write::CountAsk { ticket, asks } => self.ticket_mut(*ticket).ticket.asks = *asks,
             Write::ProposeMatch(proposal) => {
@@ -202,7 +205,7 @@ impl Database {
             unreachable!("the caller looked");
         };
         self.match_mut(*match_id).state = MatchState::Ended(*ending);
-        for (ticket, fate) in tickets.iter().zip(fates) {
+        for (ticket, fate) in tickets.iter().zip(fates.iter()) {
             match fate {
                 Fate::PutBack(back) => {
                     self.ticket_mut(*ticket).ticket = back.clone();

@@ -174,7 +174,7 @@ fn action(setup: &Setup) -> impl Strategy<Value = Action> + use<> {
         4 => index().prop_map(|which| Action::HangUp { which }),
         40 => (index(), reply).prop_map(|(which, reply)| Action::Reply { which, reply }),
         20 => Just(Action::ReplyToAll),
-        1 => (0_u64..20_000).prop_map(|down_ms| Action::Restart { down_ms }),
+        3 => (0_u64..20_000).prop_map(|down_ms| Action::Restart { down_ms }),
         1 => select(&[70_000_u64, 125_000, 200_000][..])
             .prop_map(|down_ms| Action::Restart { down_ms }),
         3 => (index(), bool::ANY).prop_map(move |(which, ticket)| match (tampering, ticket) {

@@ -202,9 +202,13 @@ pub(super) fn open_session(
         _ => return Ok(NOT_OPEN),
     }
     let opened_at_ms = session.opened_at.as_ms();
-    diesel::insert_into(sessions::table)
+    let inserted = diesel::insert_into(sessions::table)
         .values(SessionRow::opened(session).map_err(unwritable)?)
+        .on_conflict_do_nothing()
         .execute(connection)?;
+    if inserted == 0 {
+        return Ok(NOT_OPEN);
+    }
     diesel::update(matches::table.find(row.id))
         .set((
             matches::state.eq(IN_SESSION),

@@ -87,6 +87,7 @@ fn apply(connection: &mut SqliteConnection, write: &Write) -> QueryResult<WriteO
             outcome,
             at,
         } => tickets::close(connection, *ticket, *outcome, *at),
+        Write::DiscardTicket { ticket, at } => tickets::discard(connection, *ticket, *at),
         Write::ReplaceTicket { old, new } => tickets::replace(connection, *old, new),
         Write::CountAsk { ticket, asks } => tickets::count_ask(connection, *ticket, *asks),
         Write::ProposeMatch(proposal) => matches::propose(connection, proposal),
@@ -104,7 +105,7 @@ fn apply(connection: &mut SqliteConnection, write: &Write) -> QueryResult<WriteO
                 ending: *ending,
                 tickets: *tickets,
                 fates,
-                opens: opens.as_ref(),
+                opens: opens.as_deref(),
                 at: *at,
             };
             matches::end(connection, &end)
@@ -187,7 +188,8 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use diesel::Connection;
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
 
     use super::*;
     use crate::domain::testing::{at_ms, match_id, session_id, ticket};
@@ -287,5 +289,41 @@ mod tests {
         let away = run_group(&mut no_tables, &[Write::OpenTicket(ticket(1))]);
 
         assert!(matches!(away, Err(GroupError::Away(_))), "{away:?}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_loses_nothing_and_writes_go_on_when_there_is_room_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.db");
+        let path: Arc<str> = path.to_str().unwrap().into();
+        let mut connection = open::prepare(&path).unwrap();
+        // Holds for this connection only, as if there were room again when the next one is opened.
+        connection
+            .batch_execute("PRAGMA max_page_count = 40")
+            .unwrap();
+        let mut groups = SqliteGroups {
+            path: Arc::clone(&path),
+            connection: Some(connection),
+            handle: Handle::current(),
+        };
+        let few: Arc<[Write]> = (1..=3).map(|n| Write::OpenTicket(ticket(n))).collect();
+        let many: Arc<[Write]> = (4..2_000).map(|n| Write::OpenTicket(ticket(n))).collect();
+
+        let stored = groups.run(few).await;
+        let full = groups.run(Arc::clone(&many)).await;
+        let left = tickets_in(&path);
+        let again = groups.run(many).await;
+
+        assert_eq!(stored, Ok(vec![WriteOutcome::Stored; 3]));
+        assert!(matches!(full, Err(GroupError::Away(_))), "{full:?}");
+        assert_eq!(left, 3);
+        assert_eq!(again, Ok(vec![WriteOutcome::Stored; 1_996]));
+        assert_eq!(tickets_in(&path), 1_999);
+    }
+
+    fn tickets_in(path: &str) -> i64 {
+        let mut connection = open::connect(path).unwrap();
+        let tickets = crate::adapters::schema::tickets::table;
+        tickets.count().get_result(&mut connection).unwrap()
     }
 }

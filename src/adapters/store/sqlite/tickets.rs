@@ -80,6 +80,25 @@ pub(super) fn replace(
     Ok(stored_or_not_waiting(stored, old))
 }
 
+/// The end, as refused, of a live ticket that no actor can hold.
+pub(super) fn discard(
+    connection: &mut SqliteConnection,
+    ticket: TicketId,
+    at: Timestamp,
+) -> QueryResult<WriteOutcome> {
+    let refused = rows::ended_status(TicketOutcome::Refused);
+    let discarded = diesel::update(tickets::table.find(Id::from(ticket)))
+        .filter(tickets::status.eq(WAITING).or(tickets::status.eq(MATCHED)))
+        .set((
+            tickets::status.eq(refused),
+            tickets::match_id.eq(None::<Id>),
+            tickets::ended_at_ms.eq(at.as_ms()),
+        ))
+        .execute(connection)?;
+    let stored = discarded == 1 || status_of(connection, ticket)?.as_deref() == Some(refused);
+    Ok(stored_or_not_waiting(stored, ticket))
+}
+
 /// How often a live ticket has been asked for again.
 pub(super) fn count_ask(
     connection: &mut SqliteConnection,

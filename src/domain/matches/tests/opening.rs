@@ -65,7 +65,7 @@ fn a_session_that_cannot_be_shared_or_stored_is_like_a_question_that_cannot_be_h
     let stored = unstored.written(AWAY, 3_000);
 
     let unavailable = answer(2, ProposalAnswer::QuestionUnavailable);
-    assert_eq!(shared, [unavailable.clone()]);
+    assert_eq!(shared, std::slice::from_ref(&unavailable));
     assert_eq!(stored, [unavailable]);
     assert_eq!(unshared.on_time(2_100), [FindQuestion]);
     assert_eq!(unstored.on_time(3_100), [FindQuestion]);

@@ -46,7 +46,7 @@ fn bad_wishes() -> Vec<(&'static str, Value, Value)> {
         ("difficulty is a number", json!(1), array.clone()),
         ("difficulty is null", json!(null), array.clone()),
         ("difficulty is a list", json!(["Easy"]), array.clone()),
-        ("a dotless i", json!("medıum"), array.clone()),
+        ("a dotless i", json!("medıum"), array),
         ("blank topic", easy.clone(), json!("   ")),
         ("empty topic", easy.clone(), json!("")),
         ("overlong topic", easy.clone(), json!("x".repeat(65))),
@@ -76,11 +76,7 @@ fn bad_wishes() -> Vec<(&'static str, Value, Value)> {
             json!("\u{1b}[31mArray"),
         ),
         ("DEL in the topic", easy.clone(), json!("Array\u{7f}")),
-        (
-            "C1 control in the topic",
-            easy.clone(),
-            json!("Arr\u{9b}ay"),
-        ),
+        ("C1 control in the topic", easy, json!("Arr\u{9b}ay")),
     ]
 }
 

@@ -33,8 +33,8 @@ fn end(ending: Ending, fates: [Fate; 2], opens: Option<Ticket>) -> Write {
         match_id: match_id(1),
         ending,
         tickets: [1, 2].map(ticket_id),
-        fates,
-        opens,
+        fates: Box::new(fates),
+        opens: opens.map(Box::new),
         at: at_ms(9_000),
     }
 }

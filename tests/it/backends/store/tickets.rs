@@ -61,9 +61,9 @@ async fn an_opened_ticket_waits_and_comes_back_as_it_was() {
     opened.avoided = vec![
         Avoided::Decliner(user(3)),
         Avoided::Silence {
-            ticket: ticket_id(4),
-            own_asks: None,
-            their_asks: Some(2),
+            user: user(4),
+            own_asks: 1,
+            theirs: Some((ticket_id(4), 2)),
         },
     ];
 
@@ -242,4 +242,28 @@ async fn asks_are_counted_while_a_ticket_lives() {
         live.matches[0].tickets.each_ref().map(|ticket| ticket.asks),
         [2, 0]
     );
+}
+
+#[tokio::test]
+async fn a_discarded_ticket_does_not_keep_its_user_out() {
+    let store = Subject::fresh();
+    let discard = |number| Write::DiscardTicket {
+        ticket: ticket_id(number),
+        at: at_ms(9_000),
+    };
+    store.stores(up_to_match(1, [1, 2])).await;
+    store.stores([open(3), open(4)]).await;
+    store.stores([close(4, TicketOutcome::Expired)]).await;
+
+    store.stores([discard(1), discard(3), discard(3)]).await;
+    let of_an_ended_one = store.write(discard(4)).await;
+
+    assert_eq!(of_an_ended_one, not_waiting([4]));
+    for number in [1, 3] {
+        let refused = Some(StoredStatus::Closed(TicketOutcome::Refused));
+        assert_eq!(store.status(ticket_id(number)).await, refused);
+        store
+            .stores([Write::OpenTicket(ticket_of(number, number + 10))])
+            .await;
+    }
 }
