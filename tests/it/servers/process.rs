@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,16 +133,17 @@ impl Process {
         command: &Command,
         answers: Answers,
     ) -> Self {
-        let mut keeper = Command::new("sh");
-        keeper.args(["-c", include_str!("keeper.sh"), "keeper"]);
+        // In a session of its own it outlives Ctrl-C, and nobody hangs up on it when this process ends
+        // while a server is stopped.
+        let mut keeper = Command::new("setsid");
+        keeper.args(["sh", "-c", include_str!("keeper.sh"), "keeper"]);
         keeper.arg(&folder.0).arg(ending);
         keeper.arg(command.get_program()).args(command.get_args());
         let set = command.get_envs();
         keeper
             .env_clear()
             .envs(set.filter_map(|(name, value)| Some((name, value?))));
-        // Out of the terminal's reach: the keeper must outlive a Ctrl-C.
-        keeper.process_group(0).current_dir(&folder.0);
+        keeper.current_dir(&folder.0);
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = keeper.stderr(Stdio::null()).spawn().expect("there is sh");
         let orders = Orders {

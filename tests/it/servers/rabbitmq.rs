@@ -40,7 +40,7 @@ impl RabbitMq {
             port: free_port(),
             socket: folder.at("control"),
         };
-        let mut command = broker(&folder, &admin, register_port);
+        let command = broker(&folder, &admin, register_port);
         let asked = admin.clone();
         let answers = Arc::new(move || asked.serves());
         let process = Process::start("RabbitMQ", folder, "TERM", &command, answers);
