@@ -48,7 +48,7 @@ static RABBITMQ: OnceLock<RabbitMq> = OnceLock::new();
 
 /// The PostgreSQL server that all tests share.
 pub fn postgres() -> &'static Postgres {
-    POSTGRES.get_or_init(Postgres::start)
+    POSTGRES.get_or_init(Postgres::shared)
 }
 
 /// The Redis server that all tests share. It keeps nothing on disk.

@@ -11,8 +11,7 @@ use tokio_postgres::{Config, NoTls};
 use super::process::{Folder, Process, free_port, in_account};
 use super::{HasProcess, Own, PASSWORD, USER, in_background};
 
-/// What differs from the defaults. A kill of the server alone loses nothing that was written, but
-/// `fsync` stays on, so that commits cost what they cost elsewhere.
+/// What differs from the defaults.
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -35,23 +34,26 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// One that a test may kill.
+    /// One that a test may kill. Commits cost what they cost elsewhere.
     pub fn own() -> Own<Self> {
-        Own(Self::start())
+        Own(Self::start("scram-sha-256", "on"))
     }
 
-    pub(super) fn start() -> Self {
+    /// Nobody kills it, so it need not sync: a database takes 15 ms and not 60. And in a debug build a
+    /// client takes 100 ms to prove that it knows a password, at each connection; here it says it.
+    pub(super) fn shared() -> Self {
+        Self::start("password", "off")
+    }
+
+    fn start(authentication: &str, fsync: &str) -> Self {
         let folder = Folder::of("postgres");
         let data = folder.at("data");
         let password = folder.write("password", PASSWORD);
         let mut create = in_account(&binaries().join("initdb"));
         create.arg("-D").arg(&data).args(["-U", USER]);
         create.arg(format!("--pwfile={}", password.display()));
-        create.args([
-            "--auth=scram-sha-256",
-            "--locale=C.UTF-8",
-            "--encoding=UTF8",
-        ]);
+        create.arg(format!("--auth={authentication}"));
+        create.args(["--locale=C.UTF-8", "--encoding=UTF8"]);
         create.args(["--no-sync", "--no-instructions", "--wal-segsize=1"]);
         let created = create.output().expect("there is setpriv");
         assert!(created.status.success(), "initdb: {created:?}");
@@ -60,6 +62,7 @@ impl Postgres {
         let mut command = in_account(&binaries().join("postgres"));
         command.arg("-D").arg(&data);
         command.args(["-p", &admin.port.to_string()]);
+        command.args(["-c", &format!("fsync={fsync}")]);
         command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let answers = Arc::new(move || admin.run("SELECT 1").is_ok());
         let process = Process::start("PostgreSQL", folder, "INT", &command, answers);
@@ -71,10 +74,9 @@ impl Postgres {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
-        // From template0: nobody can be connected to it, which would be in the way.
-        let created = self
-            .admin
-            .run(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+        // Nobody can be connected to template0, which would be in the way.
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy");
+        let created = self.admin.run(&create);
         created.expect("PostgreSQL creates a database");
         let admin = self.admin;
         PrivateDatabase { admin, name }

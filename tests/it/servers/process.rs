@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 /// The time that a server may take until it answers. RabbitMQ takes 5 s on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
 /// How often a server that starts is asked whether it answers.
@@ -21,25 +23,25 @@ const PORTS: std::ops::Range<u32> = 15_000..32_000;
 /// Whether a server answers.
 pub type Answers = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// A folder of a server's own, which its keeper removes.
+/// A folder of a server's own. Its keeper removes it, or, before there is one, the end of this.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder(TempDir);
 
 impl Folder {
     /// A new folder below the temporary one, which the server's account may write.
     pub fn of(server: &str) -> Self {
         let prefix = format!("matchmaker-{server}-");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
-        let folder = Self(folder.expect("a temporary folder").keep());
+        let folder = Self(folder.expect("a temporary folder"));
         if let Some((uid, gid)) = account() {
-            chown(&folder.0, Some(uid), Some(gid)).expect("root may give a folder away");
+            chown(folder.0.path(), Some(uid), Some(gid)).expect("root may give a folder away");
         }
         folder
     }
 
     /// A place in the folder.
     pub fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file that nobody but the server's account can read.
@@ -137,13 +139,13 @@ impl Process {
         // while a server is stopped.
         let mut keeper = Command::new("setsid");
         keeper.args(["sh", "-c", include_str!("keeper.sh"), "keeper"]);
-        keeper.arg(&folder.0).arg(ending);
+        keeper.arg(folder.0.path()).arg(ending);
         keeper.arg(command.get_program()).args(command.get_args());
         let set = command.get_envs();
         keeper
             .env_clear()
             .envs(set.filter_map(|(name, value)| Some((name, value?))));
-        keeper.current_dir(&folder.0);
+        keeper.current_dir(folder.0.path());
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = keeper.stderr(Stdio::null()).spawn().expect("there is sh");
         let orders = Orders {
