@@ -18,7 +18,7 @@
 //! - [`Own`] is a server that belongs to one test and ends when it is dropped: [`Own::kill`]
 //!   (SIGKILL to all its processes), [`Own::stop`] (in order), [`Own::pause`] and [`Own::resume`]
 //!   (frozen: connections stay open, nothing answers), [`Own::restart`],
-//!   [`Own::<Redis>::restart_empty`].
+//!   [`Own::restart_empty`] (Redis only).
 //! - Nothing stays behind, even after SIGKILL to the test process: see [`process::Process`].
 
 mod postgres;
