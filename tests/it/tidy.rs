@@ -1,6 +1,8 @@
 //! Fails when a file breaks the import table, a size limit or a ban, or when the README's table of
-//! variables is not the one in the code. Every message names the file and the line.
+//! variables is not the one in the code, or when the files that run the image are not safe. Every
+//! message names the file and the line.
 
+mod deployment;
 mod on_purpose;
 mod source;
 
