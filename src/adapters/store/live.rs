@@ -97,31 +97,33 @@ pub(super) async fn read_postgres(
 ) -> QueryResult<LiveRows> {
     use diesel_async::RunQueryDsl;
 
-    let read = connection.build_transaction().read_only().repeatable_read();
-    read.run(async |connection| {
-        // Far from what a request may wait for; and nearly all rows of the index are wanted.
-        let settings = "SET LOCAL statement_timeout = '60s'";
-        connection.batch_execute(settings).await?;
-        let tickets =
-            RunQueryDsl::load_stream::<LiveTicketRow>(live_tickets!(), connection).await?;
-        let tickets = tickets
-            .map_ok(LiveTicketRow::into_ticket)
-            .try_collect()
-            .await?;
-        let newest_ticket: Option<i64> = RunQueryDsl::first(newest_ticket!(), connection)
-            .await
-            .optional()?;
-        let newest_session: Option<i64> = RunQueryDsl::first(newest_session!(), connection)
-            .await
-            .optional()?;
-        Ok(LiveRows {
-            tickets,
-            matches: RunQueryDsl::load(open_matches!(), connection).await?,
-            sessions: RunQueryDsl::load(open_sessions!(now), connection).await?,
-            newest_ms: newest_ticket.max(newest_session),
+    let transaction = connection.build_transaction();
+    let mut transaction = transaction.read_only().repeatable_read();
+    transaction
+        .run(async |connection| {
+            // Far from what a request may wait for; and nearly all rows of the index are wanted.
+            let settings = "SET LOCAL statement_timeout = '60s'";
+            connection.batch_execute(settings).await?;
+            let tickets =
+                RunQueryDsl::load_stream::<LiveTicketRow>(live_tickets!(), connection).await?;
+            let tickets = tickets
+                .map_ok(LiveTicketRow::into_ticket)
+                .try_collect()
+                .await?;
+            let newest_ticket: Option<i64> = RunQueryDsl::first(newest_ticket!(), connection)
+                .await
+                .optional()?;
+            let newest_session: Option<i64> = RunQueryDsl::first(newest_session!(), connection)
+                .await
+                .optional()?;
+            Ok(LiveRows {
+                tickets,
+                matches: RunQueryDsl::load(open_matches!(), connection).await?,
+                sessions: RunQueryDsl::load(open_sessions!(now), connection).await?,
+                newest_ms: newest_ticket.max(newest_session),
+            })
         })
-    })
-    .await
+        .await
 }
 
 /// The rows of everything live, each table in a fixed order.

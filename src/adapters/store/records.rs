@@ -94,19 +94,18 @@ impl Pools {
     }
 
     fn sqlite_with(path: &str, max: usize, settings: &'static str) -> Result<Self, String> {
-        let setup = move |path: &str| connect_sqlite(path.to_owned(), settings).boxed();
-        let manager = manager(path, Box::new(setup));
+        let manager = manager(
+            path,
+            Box::new(move |path| connect_sqlite(path.to_owned(), settings).boxed()),
+        );
         let pool = Pool::builder(manager).max_size(max).build();
         pool.map(Self::Sqlite).map_err(|error| error.to_string())
     }
 
     /// Connections to `target`, opened when they are first needed.
     pub(super) fn postgres(target: Target, max: usize) -> Result<Self, String> {
-        let setup = move |_: &str| {
-            let target = target.clone();
-            async move { target.connect_diesel().await }.boxed()
-        };
-        let manager = manager("", Box::new(setup));
+        let connect = move |target: Target| async move { target.connect_diesel().await };
+        let manager = manager("", Box::new(move |_| connect(target.clone()).boxed()));
         let pool = Pool::builder(manager).max_size(max).build();
         pool.map(Self::Postgres).map_err(|error| error.to_string())
     }
@@ -161,7 +160,7 @@ where
     AsyncDieselConnectionManager::new_with_config(url, config)
 }
 
-async fn connect_sqlite(path: String, settings: &str) -> ConnectionResult<SqliteReader> {
+async fn connect_sqlite(path: String, settings: &'static str) -> ConnectionResult<SqliteReader> {
     let mut connection = SqliteReader::establish(&path).await?;
     let configured = connection.batch_execute(settings).await;
     configured.map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -1,7 +1,14 @@
 //! Contract tests: every implementation of a port passes the same ones.
 
+mod opening_sqlite;
+mod postgres;
+mod private_postgres;
 mod questions;
 mod schema;
 mod shared_sessions;
-mod store;
+#[path = "store/mod.rs"]
+mod store_on_postgres;
+#[expect(clippy::duplicate_mod, reason = "the same tests on each backend")]
+#[path = "store/mod.rs"]
+mod store_on_sqlite;
 mod subject;

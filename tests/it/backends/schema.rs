@@ -153,7 +153,7 @@ fn migrations_can_be_reverted_and_run_again() {
 
 #[tokio::test]
 async fn migrations_can_be_reverted_where_there_are_rows() {
-    let store = Subject::fresh();
+    let store = Subject::on_sqlite();
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
     store.close().await;
@@ -171,7 +171,7 @@ async fn migrations_can_be_reverted_where_there_are_rows() {
 
 #[tokio::test]
 async fn the_database_itself_refuses_what_must_not_be() {
-    let store = Subject::fresh();
+    let store = Subject::on_sqlite();
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
     let mut connection = store.sqlite();

@@ -30,7 +30,7 @@ use tokio_postgres::{Error, Row, Statement};
 use super::writer::{GroupError, GroupStore};
 use crate::domain::{Write, WriteOutcome};
 use batches::Plan;
-use cells::{Array, Cell, PgId, arrays};
+use cells::{Array, PgId, arrays};
 use refusals::{Facts, Questions};
 use statements::{ALL, FINDS_LIVE, FINDS_MATCHES, FINDS_TICKETS, LOCKS_MATCHES, LOCKS_TICKETS};
 use target::{ConnectError, Session, sentence};
@@ -221,7 +221,7 @@ async fn round(
         .iter()
         .zip(granted.into_iter().skip(first_batch))
     {
-        let ids: Result<HashSet<_>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        let ids: Result<HashSet<PgId>, _> = rows.iter().map(|row| row.try_get(0)).collect();
         let ids = ids.map_err(|error: Error| unknown(&error))?;
         for (at, _) in batch
             .writes

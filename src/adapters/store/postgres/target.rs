@@ -24,7 +24,7 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
 /// An address, with the settings that its connections begin with.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(in super::super) struct Target {
     config: Config,
     tls: Option<MakeRustlsConnect>,
 }
@@ -107,7 +107,7 @@ impl Target {
     }
 
     /// A connection for diesel.
-    pub(super) async fn connect_diesel(&self) -> ConnectionResult<AsyncPgConnection> {
+    pub(in super::super) async fn connect_diesel(&self) -> ConnectionResult<AsyncPgConnection> {
         let bad = |error: ConnectError| ConnectionError::BadConnection(error.to_string());
         let connect = async {
             match &self.tls {
