@@ -60,7 +60,7 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 
 #[tokio::test]
 async fn a_database_with_foreign_tables_of_our_names_is_said_to_be_so() {
-    let store = Subject::on_sqlite();
+    let store = Subject::on_sqlite().await;
     store.close().await;
     let mut connection = store.sqlite();
     connection

@@ -115,6 +115,10 @@ impl Subject {
         &self.clock
     }
 
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub fn records(&self) -> &dyn Records {
         &*self.records
     }

@@ -121,6 +121,16 @@ impl PostgresOpenError {
 pub struct PostgresStore;
 
 impl PostgresStore {
+    /// What each connection begins with that writes.
+    pub const WRITER_SETTINGS: &[(&str, &str)] = WRITER_SETTINGS;
+
+    /// The statements that write, for whoever wants to see how they are run.
+    pub fn statements() -> impl Iterator<Item = &'static str> {
+        super::statements::ALL
+            .iter()
+            .map(|statement| statement.text)
+    }
+
     /// Connects to `url` and brings the tables up to date, which one server at a time does.
     /// Connections are opened on `handle`, whose runtime must have several threads.
     ///

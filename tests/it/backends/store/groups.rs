@@ -3,9 +3,7 @@
 use matchmaker::domain::{Refusal, TicketOutcome, Write, WriteOutcome};
 use matchmaker::ports::StoredStatus;
 
-use crate::backends::subject::{
-    Subject, at_ms, session_id, ticket, ticket_id, up_to_session, user,
-};
+use crate::backends::subject::{at_ms, session_id, ticket, ticket_id, up_to_session, user};
 
 const STORED: WriteOutcome = WriteOutcome::Stored;
 

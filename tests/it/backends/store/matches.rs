@@ -6,7 +6,7 @@ use matchmaker::domain::{
 use matchmaker::ports::{OpenMatch, StoredMatch, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
-    Subject, at_ms, confirm, match_id, proposal, session_id, ticket, ticket_id, up_to_confirmed,
+    at_ms, confirm, match_id, proposal, session_id, ticket, ticket_id, up_to_confirmed,
     up_to_match, up_to_session, user,
 };
 

@@ -4,8 +4,8 @@ use matchmaker::domain::{Refusal, SessionRecord, Side, Write, WriteOutcome};
 use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
-    Subject, at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket,
-    ticket_id, up_to_confirmed, up_to_match, up_to_session, user,
+    at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket, ticket_id,
+    up_to_confirmed, up_to_match, up_to_session, user,
 };
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);

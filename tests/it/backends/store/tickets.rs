@@ -4,7 +4,7 @@ use matchmaker::domain::{Avoided, Refusal, Ticket, TicketId, TicketOutcome, Writ
 use matchmaker::ports::StoredStatus;
 
 use crate::backends::subject::{
-    Subject, at_ms, match_id, proposal, ticket, ticket_id, up_to_match, up_to_session, user,
+    at_ms, match_id, proposal, ticket, ticket_id, up_to_match, up_to_session, user,
 };
 
 fn open(number: u64) -> Write {
