@@ -344,3 +344,76 @@ async fn a_server_that_is_away_is_said_within_a_second_and_found_again() {
     assert!(began.elapsed() < Duration::from_secs(1));
     std::mem::forget(database);
 }
+
+/// A certificate of its own for 127.0.0.1 and a server that shows it.
+fn server_with_tls(folder: &std::path::Path) -> Server {
+    let [certificate, key] = ["server.pem", "key.pem"].map(|name| folder.join(name));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pg",
+        ])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("there is openssl");
+    assert!(made.status.success(), "{made:?}");
+    private_postgres::give_to_server(folder);
+    Server::start(&format!(
+        "-c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
+        certificate.display(),
+        key.display()
+    ))
+}
+
+#[tokio::test]
+async fn tls_is_spoken_as_the_address_asks() {
+    let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
+    let server = server_with_tls(folder.path());
+    let database = server.database().await;
+    let roots = folder.path().join("server.pem");
+    let address = |mode: &str| format!("{}?sslmode={mode}", database.url());
+    let with_roots = |mode: &str| format!("{}&sslrootcert={}", address(mode), roots.display());
+    let encrypted = "SELECT DISTINCT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE application_name = 'matchmaker'";
+    let client = database.admin().await;
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+
+    for (url, is_encrypted) in [
+        (address("disable"), "false"),
+        (address("prefer"), "true"),
+        (address("require"), "true"),
+        (with_roots("require"), "true"),
+        (with_roots("verify-ca"), "true"),
+        (with_roots("verify-full"), "true"),
+        (
+            with_roots("verify-ca").replace("127.0.0.1", "localhost"),
+            "true",
+        ),
+    ] {
+        let options = PostgresOptions::default();
+        let opened = PostgresStore::open(&url, options, &clock, &Handle::current()).await;
+        let (writer, records) = opened.expect(&url);
+        let records: Arc<dyn matchmaker::ports::Records> = records;
+        assert_eq!(records.ping().await, Ok(()), "{url}");
+        assert_eq!(texts(&client, encrypted).await, [is_encrypted], "{url}");
+        drop(records);
+        writer.close().await;
+        let gone = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+            WHERE application_name = 'matchmaker'";
+        texts(&client, gone).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let unknown = open_error(&address("verify-full")).await;
+    let other_host = open_error(&with_roots("verify-full").replace("127.0.0.1", "localhost")).await;
+    for refused in [unknown, other_host] {
+        assert!(
+            matches!(refused, PostgresOpenError::Refused { .. }),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("certificate"), "{refused}");
+    }
+}

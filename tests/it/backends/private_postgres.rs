@@ -53,12 +53,7 @@ impl Server {
             .tempdir_in("/tmp")
             .expect("a temporary folder")
             .keep();
-        let as_root = std::fs::metadata("/proc/self")
-            .map(|of| std::os::unix::fs::MetadataExt::uid(&of) == 0)
-            .unwrap_or_default();
-        let other_user = if as_root {
-            let owned = Command::new("chown").arg("postgres").arg(&folder).status();
-            assert!(owned.is_ok_and(|status| status.success()), "chown");
+        let other_user = if give_to_server(&folder) {
             "setpriv --reuid=postgres --regid=postgres --clear-groups --"
         } else {
             ""
@@ -150,6 +145,21 @@ impl Drop for PrivateDatabase {
             });
         });
     }
+}
+
+/// Where this process is root's, the server is another user's, and so must be its files; whether that
+/// is so.
+pub fn give_to_server(folder: &Path) -> bool {
+    let of_this_process = std::fs::metadata("/proc/self").expect("there is /proc");
+    if std::os::unix::fs::MetadataExt::uid(&of_this_process) != 0 {
+        return false;
+    }
+    let owned = Command::new("chown")
+        .args(["-R", "postgres"])
+        .arg(folder)
+        .status();
+    assert!(owned.is_ok_and(|status| status.success()), "chown");
+    true
 }
 
 /// A database on the server that all tests of this process share.
