@@ -309,9 +309,9 @@ fn round_error(error: &Error, committing: bool) -> RoundError {
         // message could not even be encoded, none of it was committed.
         let lost = error.is_closed() || error.to_string().contains("communicating");
         return RoundError::Failed(if lost {
-            GroupError::Unknown(error.to_string())
+            GroupError::Unknown(reason)
         } else {
-            GroupError::Unfit(error.to_string())
+            GroupError::Unfit(reason)
         });
     };
     if *code == SqlState::UNIQUE_VIOLATION {

@@ -1,5 +1,6 @@
 //! Where PostgreSQL is, and how to connect to it.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl Target {
     pub(super) fn parse(url: &str) -> Result<Self, PostgresOpenError> {
         let address = Address::parse(url)?;
         let unusable = |error: tokio_postgres::Error| PostgresOpenError::Url {
-            problem: error.to_string(),
+            problem: sentence(&error),
         };
         let mut config: Config = address.rest.parse().map_err(unusable)?;
         config
@@ -138,11 +139,12 @@ pub(super) enum ConnectError {
     Failed(#[from] tokio_postgres::Error),
 }
 
-/// What the server said, or what the client says.
+/// What the server said, or what the client says, with the cause.
 pub(super) fn sentence(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(said) => said.message().to_owned(),
-        None => error.to_string(),
+    match (error.as_db_error(), error.source()) {
+        (Some(said), _) => said.message().to_owned(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
     }
 }
 
