@@ -3,8 +3,11 @@
 //! A test compares it with freshly migrated columns. Times are milliseconds since the Unix epoch,
 //! states are short words, lists are JSON.
 
+use std::io::Write;
+
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use uuid::Uuid;
@@ -13,9 +16,12 @@ use crate::domain::{EventId, MatchId, SessionId, TicketId};
 
 /// SQL types that the backends spell differently.
 pub mod sql_types {
-    /// An id: 16 bytes on SQLite.
+    /// An id: `uuid` on PostgreSQL, 16 bytes on SQLite.
     #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
-    #[diesel(sqlite_type(name = "Binary"))]
+    #[diesel(
+        postgres_type(oid = 2950, array_oid = 2951),
+        sqlite_type(name = "Binary")
+    )]
     pub struct Id;
 }
 
@@ -28,6 +34,19 @@ impl ToSql<sql_types::Id, Sqlite> for Id {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(&self.0.as_bytes()[..]);
         Ok(IsNull::No)
+    }
+}
+
+impl ToSql<sql_types::Id, Pg> for Id {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql_types::Id, Pg> for Id {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(Uuid::from_slice(value.as_bytes())?))
     }
 }
 
@@ -192,4 +211,5 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> matches (match_id));
+diesel::joinable!(outbox -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(tickets, matches, sessions, outbox);

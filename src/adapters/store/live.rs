@@ -6,6 +6,8 @@ use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::TryStreamExt;
 
 use super::contradictions;
 use super::rows::{IN_SESSION, LiveTicketRow, MatchRow, SessionRow};
@@ -86,6 +88,42 @@ pub(super) fn read(connection: &mut SqliteConnection, now: Timestamp) -> QueryRe
             newest_ms: newest_ticket.max(newest_session),
         })
     })
+}
+
+/// The same on PostgreSQL, however long it takes.
+pub(super) async fn read_postgres(
+    connection: &mut AsyncPgConnection,
+    now: Timestamp,
+) -> QueryResult<LiveRows> {
+    use diesel_async::RunQueryDsl;
+
+    let transaction = connection.build_transaction();
+    let mut transaction = transaction.read_only().repeatable_read();
+    transaction
+        .run(async |connection| {
+            // Far from what a request may wait for; and nearly all rows of the index are wanted.
+            let settings = "SET LOCAL statement_timeout = '60s'";
+            connection.batch_execute(settings).await?;
+            let tickets =
+                RunQueryDsl::load_stream::<LiveTicketRow>(live_tickets!(), connection).await?;
+            let tickets = tickets
+                .map_ok(LiveTicketRow::into_ticket)
+                .try_collect()
+                .await?;
+            let newest_ticket: Option<i64> = RunQueryDsl::first(newest_ticket!(), connection)
+                .await
+                .optional()?;
+            let newest_session: Option<i64> = RunQueryDsl::first(newest_session!(), connection)
+                .await
+                .optional()?;
+            Ok(LiveRows {
+                tickets,
+                matches: RunQueryDsl::load(open_matches!(), connection).await?,
+                sessions: RunQueryDsl::load(open_sessions!(now), connection).await?,
+                newest_ms: newest_ticket.max(newest_session),
+            })
+        })
+        .await
 }
 
 /// The rows of everything live, each table in a fixed order.

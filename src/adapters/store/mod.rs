@@ -6,12 +6,18 @@
 mod contradictions;
 mod group;
 mod live;
+mod outbox;
+mod postgres;
 mod records;
 mod rows;
 mod sqlite;
 mod worker;
 mod writer;
 
+pub use outbox::StoredOutbox;
+pub use postgres::{
+    MIGRATIONS as POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,
+};
 pub use records::StoredRecords;
 pub use sqlite::{MIGRATIONS as SQLITE_MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
 pub use writer::{GroupError, GroupStore, Writer, WriterOptions};

@@ -1,19 +1,23 @@
 //! Cold reads: one text for both backends.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
 use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, SetupCallback,
 };
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use super::live::{self, LiveRows};
+use super::outbox::StoredOutbox;
+use super::postgres::Target;
 use super::rows::{self, IN_SESSION, MATCHED, MatchRow, OPEN, SessionRow, UnreadableRow, WAITING};
-use super::sqlite::READER_SETTINGS;
+use super::sqlite::{READER_SETTINGS, RELAY_SETTINGS};
 use crate::adapters::schema::{Id, matches, sessions, tickets};
 use crate::domain::{MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
 use crate::ports::{
@@ -27,7 +31,14 @@ pub(super) type SqliteReader = SyncConnectionWrapper<SqliteConnection>;
 #[derive(Clone)]
 pub(super) enum Pools {
     Sqlite(Pool<SqliteReader>),
+    Postgres(Pool<AsyncPgConnection>),
 }
+
+/// Longest time that a read may take on a server, waiting for a connection included, so that whoever
+/// asks hears within a second that it is away.
+const READ_MAX: Duration = Duration::from_millis(900);
+/// Longest time that start-up may take to read all that is live.
+const LIVE_MAX: Duration = Duration::from_secs(60);
 
 /// Takes a connection from the pool, and pastes `$body` once per backend.
 macro_rules! with_connection {
@@ -39,19 +50,26 @@ macro_rules! with_connection {
                 let $connection: &mut SqliteReader = &mut object;
                 $body
             }
+            Pools::Postgres(pool) => {
+                let mut object = pool.get().await?;
+                let $connection: &mut AsyncPgConnection = &mut object;
+                $body
+            }
         }
     };
 }
+pub(super) use with_connection;
 
 /// [`Records`] on a database.
 pub struct StoredRecords {
     pools: Pools,
+    relay: Pools,
     handle: Handle,
 }
 
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error("no connection: {0}")]
     Pool(#[from] PoolError),
     #[error("{0}")]
@@ -60,58 +78,116 @@ enum ReadError {
     Unreadable(#[from] UnreadableRow),
     #[error("{0}")]
     Contradiction(&'static str),
+    #[error("no answer within {} ms", .0.as_millis())]
+    Late(Duration),
 }
 
 impl Pools {
     /// Connections to the SQLite file at `path`, opened when they are first needed.
     pub(super) fn sqlite(path: &str, readers_max: usize) -> Result<Self, String> {
-        let mut config = ManagerConfig::default();
-        config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|path| connect_sqlite(path.to_owned()).boxed());
-        let manager = AsyncDieselConnectionManager::new_with_config(path, config);
-        let pool = Pool::builder(manager).max_size(readers_max).build();
+        Self::sqlite_with(path, readers_max, READER_SETTINGS)
+    }
+
+    /// The connection to the SQLite file at `path` with which announcements are marked.
+    pub(super) fn sqlite_relay(path: &str) -> Result<Self, String> {
+        Self::sqlite_with(path, 1, RELAY_SETTINGS)
+    }
+
+    fn sqlite_with(path: &str, max: usize, settings: &'static str) -> Result<Self, String> {
+        let manager = manager(
+            path,
+            Box::new(move |path| connect_sqlite(path.to_owned(), settings).boxed()),
+        );
+        let pool = Pool::builder(manager).max_size(max).build();
         pool.map(Self::Sqlite).map_err(|error| error.to_string())
+    }
+
+    /// Connections to `target`, opened when they are first needed.
+    pub(super) fn postgres(target: Target, max: usize) -> Result<Self, String> {
+        let connect = move |target: Target| async move { target.connect_diesel().await };
+        let manager = manager("", Box::new(move |_| connect(target.clone()).boxed()));
+        let pool = Pool::builder(manager).max_size(max).build();
+        pool.map(Self::Postgres).map_err(|error| error.to_string())
     }
 
     fn backend(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// Runs `ask` on `handle` as a task of its own: a caller that goes away must not drop it half
+    /// done, and connections belong to the runtime on which they are opened.
+    pub(super) async fn run<T, F>(
+        &self,
+        handle: &Handle,
+        max: Duration,
+        ask: impl FnOnce(Self) -> F,
+    ) -> Result<T, Away>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ReadError>> + Send + 'static,
+    {
+        let asked = ask(self.clone());
+        let is_local = matches!(self, Self::Sqlite(_));
+        let run = handle.spawn(async move {
+            if is_local {
+                return asked.await;
+            }
+            let late = |_| Err(ReadError::Late(max));
+            tokio::time::timeout(max, asked).await.unwrap_or_else(late)
+        });
+        let away = |reason: String| Away {
+            backend: self.backend(),
+            reason,
+        };
+        match run.await {
+            Ok(result) => result.map_err(|error| away(error.to_string())),
+            Err(error) => Err(away(error.to_string())),
         }
     }
 }
 
-async fn connect_sqlite(path: String) -> ConnectionResult<SqliteReader> {
+fn manager<C>(url: &str, setup: SetupCallback<C>) -> AsyncDieselConnectionManager<C>
+where
+    C: AsyncConnection + 'static,
+{
+    let mut config = ManagerConfig::default();
+    // The default asks the server at every checkout.
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = setup;
+    AsyncDieselConnectionManager::new_with_config(url, config)
+}
+
+async fn connect_sqlite(path: String, settings: &'static str) -> ConnectionResult<SqliteReader> {
     let mut connection = SqliteReader::establish(&path).await?;
-    let configured = connection.batch_execute(READER_SETTINGS).await;
+    let configured = connection.batch_execute(settings).await;
     configured.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 
 impl StoredRecords {
-    pub(super) fn new(pools: Pools, handle: Handle) -> Self {
-        Self { pools, handle }
+    /// Reads with `pools`; announcements are read and marked with `relay`.
+    pub(super) fn new(pools: Pools, relay: Pools, handle: Handle) -> Self {
+        Self {
+            pools,
+            relay,
+            handle,
+        }
     }
 
-    /// Runs a read as a task of its own: a caller that goes away must not drop it half done, and
-    /// connections belong to the runtime on which they are opened.
+    /// The announcements of the same database.
+    pub fn outbox(&self) -> StoredOutbox {
+        StoredOutbox::new(self.relay.clone(), self.handle.clone())
+    }
+
     async fn read<T, F>(&self, read: impl FnOnce(Pools) -> F) -> Result<T, Away>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, ReadError>> + Send + 'static,
     {
-        let backend = self.pools.backend();
-        let read = self.handle.spawn(read(self.pools.clone())).await;
-        match read {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(Away {
-                backend,
-                reason: error.to_string(),
-            }),
-            Err(error) => Err(Away {
-                backend,
-                reason: error.to_string(),
-            }),
-        }
+        self.pools.run(&self.handle, READ_MAX, read).await
     }
 }
 
@@ -133,9 +209,8 @@ impl Records for StoredRecords {
     }
 
     async fn live(&self, now: Timestamp) -> Result<LiveState, Away> {
-        let rows = self
-            .read(|pools| async move { read_live(&pools, now).await })
-            .await?;
+        let read = |pools| async move { read_live(&pools, now).await };
+        let rows = self.pools.run(&self.handle, LIVE_MAX, read).await?;
         Ok(live::assemble(rows))
     }
 
@@ -219,6 +294,7 @@ async fn read_live(pools: &Pools, now: Timestamp) -> Result<LiveRows, ReadError>
             let rows = connection.spawn_blocking(move |connection| live::read(connection, now));
             Ok(rows.await?)
         }
+        Pools::Postgres(pool) => Ok(live::read_postgres(&mut *pool.get().await?, now).await?),
     }
 }
 

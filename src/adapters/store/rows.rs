@@ -1,5 +1,6 @@
 //! Rows of the tables, and what they mean; shared by both backends.
 
+use diesel::pg::Pg;
 use diesel::prelude::{Insertable, Queryable, Selectable};
 use diesel::sqlite::Sqlite;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub(super) struct UnreadableRow {
 
 /// A row of `tickets`.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = tickets, check_for_backend(Sqlite))]
+#[diesel(table_name = tickets, check_for_backend(Pg, Sqlite))]
 pub(super) struct TicketRow {
     pub(super) id: Id,
     pub(super) user_id: String,
@@ -72,7 +73,7 @@ impl TicketRow {
 
 /// What start-up reads of a live ticket; there may be very many.
 #[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = tickets, check_for_backend(Sqlite))]
+#[diesel(table_name = tickets, check_for_backend(Pg, Sqlite))]
 pub(super) struct LiveTicketRow {
     id: Id,
     user_id: String,
@@ -191,7 +192,7 @@ fn avoided_from(text: &str) -> Option<Vec<Avoided>> {
 
 /// A row of `matches`.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = matches, check_for_backend(Sqlite))]
+#[diesel(table_name = matches, check_for_backend(Pg, Sqlite))]
 pub(super) struct MatchRow {
     pub(super) id: Id,
     pub(super) session_id: Id,
@@ -274,7 +275,7 @@ pub(super) fn ending_of(state: &str) -> Option<Ending> {
 
 /// A row of `sessions`.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = sessions, check_for_backend(Sqlite))]
+#[diesel(table_name = sessions, check_for_backend(Pg, Sqlite))]
 pub(super) struct SessionRow {
     pub(super) id: Id,
     pub(super) match_id: Id,
@@ -345,7 +346,7 @@ fn users(table: &'static str, first: &str, second: &str) -> Result<[UserId; 2], 
 
 /// A row of `outbox` that is to be written; the database numbers it.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = outbox, check_for_backend(Sqlite))]
+#[diesel(table_name = outbox, check_for_backend(Pg, Sqlite))]
 pub(super) struct NewOutboxRow {
     pub(super) event_id: Id,
     pub(super) session_id: Id,

@@ -10,7 +10,7 @@ use matchmaker::adapters::store::SQLITE_MIGRATIONS;
 use super::subject::{Subject, up_to_match, up_to_session};
 
 /// A column: its name, its type on SQLite, and whether it may be null.
-type Described = (String, String, bool);
+pub type Described = (String, String, bool);
 
 /// A SQL type, as SQLite names it.
 trait Kind {
@@ -119,16 +119,21 @@ fn objects(connection: &mut SqliteConnection) -> Vec<String> {
     found.into_iter().map(|object| object.text).collect()
 }
 
-#[test]
-fn the_schema_is_what_the_migrations_make() {
-    let mut connection = migrated();
-
-    for (table, described) in [
+/// Every table, as `schema.rs` describes it.
+pub fn described() -> [(&'static str, Vec<Described>); 4] {
+    [
         ("tickets", tickets::all_columns.described()),
         ("matches", matches::all_columns.described()),
         ("sessions", sessions::all_columns.described()),
         ("outbox", outbox::all_columns.described()),
-    ] {
+    ]
+}
+
+#[test]
+fn the_schema_is_what_the_migrations_make() {
+    let mut connection = migrated();
+
+    for (table, described) in described() {
         assert_eq!(described, columns_of(table, &mut connection), "{table}");
     }
 }
@@ -153,7 +158,7 @@ fn migrations_can_be_reverted_and_run_again() {
 
 #[tokio::test]
 async fn migrations_can_be_reverted_where_there_are_rows() {
-    let store = Subject::fresh();
+    let store = Subject::on_sqlite().await;
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
     store.close().await;
@@ -171,7 +176,7 @@ async fn migrations_can_be_reverted_where_there_are_rows() {
 
 #[tokio::test]
 async fn the_database_itself_refuses_what_must_not_be() {
-    let store = Subject::fresh();
+    let store = Subject::on_sqlite().await;
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
     let mut connection = store.sqlite();

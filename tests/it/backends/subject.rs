@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use matchmaker::adapters::schema::{Id, outbox, sessions};
-use matchmaker::adapters::store::{SqliteOptions, SqliteStore, StoredRecords, Writer};
+use matchmaker::adapters::store::{
+    PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredOutbox, StoredRecords, Writer,
+};
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
     Difficulty, EventId, MatchId, Proposal, Question, SessionId, SessionRecord, Side, Ticket,
@@ -18,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::harness::Backends;
+use super::private_postgres::{self, PrivateDatabase};
 
 /// A clock that stands where it is put.
 #[derive(Debug, Default)]
@@ -40,8 +43,11 @@ impl Clock for StoppedClock {
     }
 }
 
-fn no_store() -> ! {
-    panic!("the store tests do not know PostgreSQL yet: run them with TEST_BACKENDS=embedded")
+/// Where a store keeps its rows; removed with the last test that uses it.
+#[derive(Clone)]
+pub enum Place {
+    Sqlite(Arc<TempDir>),
+    Postgres(Arc<PrivateDatabase>),
 }
 
 /// A store of its own for one test, with everything that is needed to look into it.
@@ -50,25 +56,43 @@ pub struct Subject {
     writer: Arc<Writer>,
     records: Arc<StoredRecords>,
     clock: Arc<StoppedClock>,
-    place: Arc<TempDir>,
+    place: Place,
 }
 
 impl Subject {
-    /// An empty store on the backend under test.
-    pub fn fresh() -> Self {
-        let place = Arc::new(TempDir::new().expect("a temporary folder"));
-        Self::at(place, StoppedClock::at(0))
+    /// An empty store on the backend that the path of the test's module names.
+    pub async fn fresh(test: &str) -> Self {
+        if test.contains("store_on_postgres") {
+            Self::on_postgres().await
+        } else {
+            Self::on_sqlite().await
+        }
     }
 
-    fn at(place: Arc<TempDir>, clock: Arc<StoppedClock>) -> Self {
-        let (writer, records) = match Backends::under_test() {
-            Backends::Embedded => {
-                let as_clock: Arc<dyn Clock> = clock.clone();
+    pub async fn on_sqlite() -> Self {
+        let place = Place::Sqlite(Arc::new(TempDir::new().expect("a temporary folder")));
+        Self::at(place, StoppedClock::at(0)).await
+    }
+
+    pub async fn on_postgres() -> Self {
+        let place = Place::Postgres(Arc::new(private_postgres::database().await));
+        Self::at(place, StoppedClock::at(0)).await
+    }
+
+    async fn at(place: Place, clock: Arc<StoppedClock>) -> Self {
+        let (as_clock, handle): (Arc<dyn Clock>, _) = (clock.clone(), Handle::current());
+        let (writer, records) = match &place {
+            Place::Sqlite(folder) => {
                 let options = SqliteOptions::default();
-                SqliteStore::open(&file_in(&place), options, &as_clock, &Handle::current())
+                SqliteStore::open(&file_in(folder), options, &as_clock, &handle)
                     .expect("the store opens")
             }
-            Backends::Real(_) => no_store(),
+            Place::Postgres(database) => {
+                let options = PostgresOptions::default();
+                PostgresStore::open(&database.url(), options, &as_clock, &handle)
+                    .await
+                    .expect("the store opens")
+            }
         };
         Self {
             writer,
@@ -79,12 +103,20 @@ impl Subject {
     }
 
     /// The same database, opened once more: as after a restart, or as by a second server.
-    pub fn again(&self) -> Self {
-        Self::at(Arc::clone(&self.place), Arc::clone(&self.clock))
+    pub async fn again(&self) -> Self {
+        Self::at(self.place.clone(), Arc::clone(&self.clock)).await
+    }
+
+    pub fn outbox(&self) -> StoredOutbox {
+        self.records.outbox()
     }
 
     pub fn clock(&self) -> &StoppedClock {
         &self.clock
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub fn records(&self) -> &dyn Records {
@@ -170,35 +202,48 @@ impl Subject {
     }
 
     /// What was announced: session, routing key and body, in order.
-    pub fn announced(&self) -> Vec<(SessionId, String, String)> {
-        let rows: Vec<(Id, String, String)> = match Backends::under_test() {
-            Backends::Embedded => outbox::table
-                .order(outbox::sequence)
-                .filter(outbox::sent_at_ms.is_null())
-                .select((outbox::session_id, outbox::routing_key, outbox::body))
-                .load(&mut self.sqlite())
-                .expect("the outbox can be read"),
-            Backends::Real(_) => no_store(),
+    pub async fn announced(&self) -> Vec<(SessionId, String, String)> {
+        let unsent = outbox::table
+            .order(outbox::sequence)
+            .filter(outbox::sent_at_ms.is_null())
+            .select((outbox::session_id, outbox::routing_key, outbox::body));
+        let rows: QueryResult<Vec<(Id, String, String)>> = match &self.place {
+            Place::Sqlite(_) => unsent.load(&mut self.sqlite()),
+            Place::Postgres(database) => {
+                diesel_async::RunQueryDsl::load(unsent, &mut connect(database).await).await
+            }
         };
         let announced = |(session, key, body): (Id, _, _)| (session.into(), key, body);
+        let rows = rows.expect("the outbox can be read");
         rows.into_iter().map(announced).collect()
     }
 
     /// When each side left session `number`.
-    pub fn left_at_ms(&self, number: u64) -> [Option<i64>; 2] {
-        let (first, second) = match Backends::under_test() {
-            Backends::Embedded => sessions::table
-                .find(Id::from(session_id(number)))
-                .select((sessions::left_first_ms, sessions::left_second_ms))
-                .first(&mut self.sqlite())
-                .expect("the session can be read"),
-            Backends::Real(_) => no_store(),
+    pub async fn left_at_ms(&self, number: u64) -> [Option<i64>; 2] {
+        let left = sessions::table
+            .find(Id::from(session_id(number)))
+            .select((sessions::left_first_ms, sessions::left_second_ms));
+        let sides: QueryResult<(Option<i64>, Option<i64>)> = match &self.place {
+            Place::Sqlite(_) => left.first(&mut self.sqlite()),
+            Place::Postgres(database) => {
+                diesel_async::RunQueryDsl::first(left, &mut connect(database).await).await
+            }
         };
-        [first, second]
+        sides.expect("the session can be read").into()
+    }
+
+    pub fn database(&self) -> &PrivateDatabase {
+        match &self.place {
+            Place::Postgres(database) => database,
+            Place::Sqlite(_) => panic!("this store is on SQLite"),
+        }
     }
 
     pub fn path(&self) -> PathBuf {
-        file_in(&self.place)
+        match &self.place {
+            Place::Sqlite(folder) => file_in(folder),
+            Place::Postgres(_) => panic!("this store is on PostgreSQL"),
+        }
     }
 
     /// A connection of its own to the file.
@@ -207,6 +252,13 @@ impl Subject {
         let file = file.to_str().expect("a folder with a UTF-8 name");
         SqliteConnection::establish(file).expect("the file opens")
     }
+}
+
+/// A connection of its own, that finds our tables.
+pub async fn connect(database: &PrivateDatabase) -> AsyncPgConnection {
+    let url = format!("{}?options=-csearch_path%3Dmatchmaker", database.url());
+    let connection = AsyncPgConnection::establish(&url).await;
+    connection.expect("PostgreSQL answers")
 }
 
 fn file_in(place: &TempDir) -> PathBuf {

@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use super::writer::{GroupError, GroupStore};
 use crate::domain::{Write, WriteOutcome};
 
-pub(super) use open::READER_SETTINGS;
 pub use open::{MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
+pub(super) use open::{READER_SETTINGS, RELAY_SETTINGS};
 
 /// The one connection that writes.
 pub(super) struct SqliteGroups {

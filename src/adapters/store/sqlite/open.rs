@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::runtime::Handle;
 
+use super::super::postgres::PostgresOpenError;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
 use super::{SqliteGroups, is_busy};
@@ -33,6 +34,13 @@ const WRITER_SETTINGS: &str = "
 pub(in super::super) const READER_SETTINGS: &str = "
     PRAGMA busy_timeout = 1000;
     PRAGMA query_only = ON;
+";
+/// Set on the connection that marks announcements. A mark that is lost with the machine costs one
+/// more delivery of the same bytes, so it need not be on disk at once.
+pub(in super::super) const RELAY_SETTINGS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA foreign_keys = ON;
 ";
 
 /// How the store works on its file.
@@ -100,6 +108,9 @@ pub enum StoreOpenError {
         /// What SQLite chose.
         mode: String,
     },
+    /// It is on a PostgreSQL server.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
     /// The tables could not be brought up to date.
     #[error("the tables in {} cannot be brought up to date: {reason}", path.display())]
     Migration {
@@ -136,14 +147,15 @@ impl SqliteStore {
             .to_str()
             .ok_or_else(|| not_writable("its name is not UTF-8".into()))?;
         let connection = Some(prepare(name)?);
-        let pools = Pools::sqlite(name, options.readers_max).map_err(not_writable)?;
+        let pools = Pools::sqlite(name, options.readers_max).map_err(&not_writable)?;
+        let relay = Pools::sqlite_relay(name).map_err(not_writable)?;
         let groups = SqliteGroups {
             path: name.into(),
             connection,
             handle: handle.clone(),
         };
         let writer = Writer::start(vec![groups], options.writer, clock, handle);
-        let records = StoredRecords::new(pools, handle.clone());
+        let records = StoredRecords::new(pools, relay, handle.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
 }

@@ -3,9 +3,7 @@
 use matchmaker::domain::{Refusal, TicketOutcome, Write, WriteOutcome};
 use matchmaker::ports::StoredStatus;
 
-use crate::backends::subject::{
-    Subject, at_ms, session_id, ticket, ticket_id, up_to_session, user,
-};
+use crate::backends::subject::{at_ms, session_id, ticket, ticket_id, up_to_session, user};
 
 const STORED: WriteOutcome = WriteOutcome::Stored;
 
@@ -15,7 +13,7 @@ fn open(number: u64) -> Write {
 
 #[tokio::test]
 async fn a_refused_write_harms_none_of_its_neighbours() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores([open(1)]).await;
     let mut second = ticket(11);
     second.user = user(1);
@@ -45,7 +43,7 @@ async fn a_refused_write_harms_none_of_its_neighbours() {
 
 #[tokio::test]
 async fn writes_of_one_group_see_those_before_them() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     let outcomes = store.write_together(up_to_session(1, [1, 2])).await;
 
@@ -55,7 +53,7 @@ async fn writes_of_one_group_see_those_before_them() {
 
 #[tokio::test]
 async fn of_two_equal_claims_in_one_group_the_first_wins() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let mut second = ticket(11);
     second.user = user(1);
 
@@ -72,7 +70,7 @@ async fn of_two_equal_claims_in_one_group_the_first_wins() {
 
 #[tokio::test]
 async fn more_writes_than_fit_into_a_group_are_all_stored() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     let outcomes = store.write_together((1..=1_000).map(open)).await;
 
@@ -82,7 +80,7 @@ async fn more_writes_than_fit_into_a_group_are_all_stored() {
 
 #[tokio::test]
 async fn nothing_is_written_once_the_deadline_has_passed() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.clock().put_at(1_000);
 
     let late = store.submit(open(1), Some(at_ms(1_000)));
@@ -99,7 +97,7 @@ async fn nothing_is_written_once_the_deadline_has_passed() {
 
 #[tokio::test]
 async fn a_closed_store_finishes_what_it_took_and_takes_nothing_more() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let taken = store.submit(open(1), None);
 
     store.close().await;

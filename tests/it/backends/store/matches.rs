@@ -6,7 +6,7 @@ use matchmaker::domain::{
 use matchmaker::ports::{OpenMatch, StoredMatch, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
-    Subject, at_ms, confirm, match_id, proposal, session_id, ticket, ticket_id, up_to_confirmed,
+    at_ms, confirm, match_id, proposal, session_id, ticket, ticket_id, up_to_confirmed,
     up_to_match, up_to_session, user,
 };
 
@@ -56,7 +56,7 @@ fn both_back() -> [Fate; 2] {
 
 #[tokio::test]
 async fn a_proposal_takes_both_waiting_tickets() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     store.stores(up_to_match(1, [1, 2])).await;
 
@@ -85,7 +85,7 @@ async fn a_proposal_takes_both_waiting_tickets() {
 
 #[tokio::test]
 async fn a_refused_proposal_names_exactly_the_tickets_that_do_not_wait() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store.stores([Write::OpenTicket(ticket(3))]).await;
 
@@ -104,7 +104,7 @@ async fn a_refused_proposal_names_exactly_the_tickets_that_do_not_wait() {
 
 #[tokio::test]
 async fn a_ticket_is_proposed_for_its_own_user_only() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store
         .stores([1, 2].map(|number| Write::OpenTicket(ticket(number))))
         .await;
@@ -119,7 +119,7 @@ async fn a_ticket_is_proposed_for_its_own_user_only() {
 
 #[tokio::test]
 async fn nobody_is_matched_with_themselves() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store
         .stores([1, 2].map(|number| Write::OpenTicket(ticket(number))))
         .await;
@@ -136,7 +136,7 @@ async fn nobody_is_matched_with_themselves() {
 
 #[tokio::test]
 async fn proposing_again_is_proposing_once() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
 
     store.stores([propose(1, [1, 2])]).await;
@@ -155,7 +155,7 @@ async fn proposing_again_is_proposing_once() {
 
 #[tokio::test]
 async fn confirmations_are_kept_by_side_while_the_match_is_open() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
 
@@ -170,7 +170,7 @@ async fn confirmations_are_kept_by_side_while_the_match_is_open() {
 
 #[tokio::test]
 async fn a_match_that_is_over_or_unknown_cannot_be_confirmed() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store
         .stores([end(Ending::Expired, both_back(), None)])
@@ -190,7 +190,7 @@ async fn an_ended_match_gives_each_ticket_its_fate() {
         (Ending::Expired, [true, true]),
         (Ending::QuestionUnavailable, [true, true]),
     ] {
-        let store = Subject::fresh();
+        let store = fresh!();
         store.stores(up_to_confirmed(1, [1, 2])).await;
         let fate = |number: u64| match sides[number as usize - 1] {
             true => Fate::PutBack(put_back(number)),
@@ -221,7 +221,7 @@ async fn an_ended_match_gives_each_ticket_its_fate() {
 
 #[tokio::test]
 async fn a_match_ends_once() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     let mut of_other_tickets = end(Ending::Expired, both_back(), None);
     if let Write::EndMatch { tickets, .. } = &mut of_other_tickets {
@@ -241,7 +241,7 @@ async fn a_match_ends_once() {
 
 #[tokio::test]
 async fn a_match_that_became_a_session_or_is_unknown_does_not_end() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let expired = end(Ending::Expired, both_back(), None);
 
     let unknown = store.write(expired.clone()).await;
@@ -254,7 +254,7 @@ async fn a_match_that_became_a_session_or_is_unknown_does_not_end() {
 
 #[tokio::test]
 async fn declining_for_another_bucket_opens_the_new_ticket_in_the_same_breath() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     let mut new = ticket(11);
     new.user = user(1);
@@ -273,7 +273,7 @@ async fn declining_for_another_bucket_opens_the_new_ticket_in_the_same_breath() 
 
 #[tokio::test]
 async fn where_the_new_ticket_is_refused_the_match_goes_on() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store.stores([Write::OpenTicket(ticket(3))]).await;
     let mut rival = ticket(11);
@@ -303,7 +303,7 @@ async fn where_the_new_ticket_is_refused_the_match_goes_on() {
 
 #[tokio::test]
 async fn the_window_of_an_open_match_is_extended_once() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store.stores(up_to_session(2, [3, 4])).await;
 

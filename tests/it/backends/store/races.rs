@@ -30,9 +30,9 @@ async fn race(servers: &[Subject; 2], writes: Vec<Write>) -> Vec<WriteOutcome> {
     outcomes
 }
 
-fn two_servers() -> [Subject; 2] {
-    let first = Subject::fresh();
-    let second = first.again();
+async fn two_servers() -> [Subject; 2] {
+    let first = fresh!();
+    let second = first.again().await;
     [first, second]
 }
 
@@ -47,7 +47,7 @@ fn winner(outcomes: &[WriteOutcome]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_equal_claims_one_wins_and_is_named_to_the_others() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     let claim = |number: u64| {
         let mut claim = ticket(100 + number);
         claim.user = user(1);
@@ -68,7 +68,7 @@ async fn of_equal_claims_one_wins_and_is_named_to_the_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_ticket_that_many_want_gets_one_match() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     servers[0]
         .stores((1..=RACERS + 1).map(|number| Write::OpenTicket(ticket(number))))
         .await;
@@ -86,7 +86,7 @@ async fn a_ticket_that_many_want_gets_one_match() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_ticket_is_either_matched_or_withdrawn() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     for round in 0..20_u64 {
         let [one, other] = [2 * round + 1, 2 * round + 2];
         let tickets = [one, other].map(|number| Write::OpenTicket(ticket(number)));
@@ -112,7 +112,7 @@ async fn a_ticket_is_either_matched_or_withdrawn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_match_has_one_outcome() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     for round in 0..20_u64 {
         let numbers = [2 * round + 1, 2 * round + 2];
         servers[0].stores(up_to_confirmed(round, numbers)).await;
@@ -146,6 +146,7 @@ async fn a_match_has_one_outcome() {
         assert_eq!(
             servers[1]
                 .announced()
+                .await
                 .iter()
                 .any(|(id, ..)| *id == session(round, numbers).id),
             in_session
@@ -155,7 +156,7 @@ async fn a_match_has_one_outcome() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn simultaneous_openings_make_one_session_and_one_announcement() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     servers[0].stores(up_to_confirmed(1, [1, 2])).await;
     let open = |number| Write::OpenSession {
         session: session(1, [1, 2]),
@@ -166,12 +167,12 @@ async fn simultaneous_openings_make_one_session_and_one_announcement() {
     let outcomes = race(&servers, (0..RACERS).map(open).collect()).await;
 
     assert_eq!(outcomes, vec![STORED; RACERS as usize]);
-    assert_eq!(servers[0].announced().len(), 1);
+    assert_eq!(servers[0].announced().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn both_confirmations_count_however_they_come() {
-    let servers = two_servers();
+    let servers = two_servers().await;
     for round in 0..10_u64 {
         let numbers = [2 * round + 1, 2 * round + 2];
         servers[0].stores(up_to_match(round, numbers)).await;

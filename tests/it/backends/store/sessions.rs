@@ -4,8 +4,8 @@ use matchmaker::domain::{Refusal, SessionRecord, Side, Write, WriteOutcome};
 use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
-    Subject, at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket,
-    ticket_id, up_to_confirmed, up_to_match, up_to_session, user,
+    at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket, ticket_id,
+    up_to_confirmed, up_to_match, up_to_session, user,
 };
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
@@ -28,7 +28,7 @@ fn opening(session: SessionRecord) -> Write {
 
 #[tokio::test]
 async fn a_confirmed_match_becomes_a_session_and_is_announced() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     store.stores(up_to_session(1, [1, 2])).await;
 
@@ -52,12 +52,12 @@ async fn a_confirmed_match_becomes_a_session_and_is_announced() {
     assert_eq!((live.tickets, live.matches), (vec![], vec![]));
     let body = r#"{"event_type":"match.found","version":1,"occurred_at":"2025-11-10T06:40:23Z","session_id":"00000000-0000-0000-0000-0000001e8481","question":{"id":17,"title":"Two \"Sum\"","difficulty":"medium","topics":["Array","Hash Table"]},"users":[{"user_id":"user-1"},{"user_id":"user-2"}]}"#;
     let announced = (session_id(1), "match.found".to_owned(), body.to_owned());
-    assert_eq!(store.announced(), [announced]);
+    assert_eq!(store.announced().await, [announced]);
 }
 
 #[tokio::test]
 async fn a_match_without_both_confirmations_becomes_no_session() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
 
     let unconfirmed = store.write(open_session(1, [1, 2])).await;
@@ -66,13 +66,13 @@ async fn a_match_without_both_confirmations_becomes_no_session() {
     let unknown = store.write(open_session(2, [3, 4])).await;
 
     assert_eq!([unconfirmed, half, unknown], [NOT_OPEN, NOT_OPEN, NOT_OPEN]);
-    assert_eq!(store.announced(), []);
+    assert_eq!(store.announced().await, []);
     assert_eq!(store.match_state(1).await, Some(StoredMatchState::Open));
 }
 
 #[tokio::test]
 async fn a_session_is_that_of_its_match_or_none() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_confirmed(1, [1, 2])).await;
     let mut other_id = session(1, [1, 2]);
     other_id.id = session_id(9);
@@ -81,12 +81,12 @@ async fn a_session_is_that_of_its_match_or_none() {
 
     assert_eq!(store.write(opening(other_id)).await, NOT_OPEN);
     assert_eq!(store.write(opening(other_user)).await, NOT_OPEN);
-    assert_eq!(store.announced(), []);
+    assert_eq!(store.announced().await, []);
 }
 
 #[tokio::test]
 async fn opening_a_session_again_neither_changes_nor_announces_it() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_session(1, [1, 2])).await;
     let mut later = session(1, [1, 2]);
     later.opened_at = later.opened_at.plus_ms(5_000);
@@ -101,12 +101,12 @@ async fn opening_a_session_again_neither_changes_nor_announces_it() {
 
     let stored = store.records().session(session_id(1)).await;
     assert_eq!(stored, Ok(Some(session(1, [1, 2]))));
-    assert_eq!(store.announced().len(), 1);
+    assert_eq!(store.announced().await.len(), 1);
 }
 
 #[tokio::test]
 async fn leaving_is_kept_by_side_and_the_first_time_counts() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_session(1, [1, 2])).await;
 
     store
@@ -115,13 +115,13 @@ async fn leaving_is_kept_by_side_and_the_first_time_counts() {
 
     let live = store.live().await;
     assert_eq!(live.sessions[0].record.left, [false, true]);
-    assert_eq!(store.left_at_ms(1), [None, Some(7_000)]);
+    assert_eq!(store.left_at_ms(1).await, [None, Some(7_000)]);
     assert_eq!(store.write(leave(2, Side::First, 7_000)).await, NOT_OPEN);
 }
 
 #[tokio::test]
 async fn a_session_is_live_until_both_have_left_or_its_time_is_over() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_session(2, [3, 4])).await;
 
@@ -147,7 +147,7 @@ async fn a_session_is_live_until_both_have_left_or_its_time_is_over() {
 
 #[tokio::test]
 async fn members_of_a_session_may_ask_again_while_it_goes_on() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_session(1, [1, 2])).await;
     let mut next = ticket(11);
     next.user = user(1);
@@ -161,7 +161,7 @@ async fn members_of_a_session_may_ask_again_while_it_goes_on() {
 
 #[tokio::test]
 async fn what_is_unknown_is_not_found() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     assert_eq!(store.records().session(session_id(1)).await, Ok(None));
     assert_eq!(store.records().find_match(match_id(1)).await, Ok(None));

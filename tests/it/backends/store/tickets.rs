@@ -4,7 +4,7 @@ use matchmaker::domain::{Avoided, Refusal, Ticket, TicketId, TicketOutcome, Writ
 use matchmaker::ports::StoredStatus;
 
 use crate::backends::subject::{
-    Subject, at_ms, match_id, proposal, ticket, ticket_id, up_to_match, up_to_session, user,
+    at_ms, match_id, proposal, ticket, ticket_id, up_to_match, up_to_session, user,
 };
 
 fn open(number: u64) -> Write {
@@ -53,7 +53,7 @@ fn already_live(number: u64, matched: bool) -> WriteOutcome {
 
 #[tokio::test]
 async fn an_opened_ticket_waits_and_comes_back_as_it_was() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let mut opened = ticket(7);
     opened.put_back = true;
     opened.silences = 1;
@@ -79,7 +79,7 @@ async fn an_opened_ticket_waits_and_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn live_tickets_come_back_in_the_order_of_their_places() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let mut oldest = ticket(9);
     oldest.enqueued_at = at_ms(1);
 
@@ -92,7 +92,7 @@ async fn live_tickets_come_back_in_the_order_of_their_places() {
 
 #[tokio::test]
 async fn a_second_live_ticket_is_refused_and_the_first_is_named() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores([open(1)]).await;
 
     let while_waiting = store.write(Write::OpenTicket(ticket_of(1, 11))).await;
@@ -109,7 +109,7 @@ async fn a_second_live_ticket_is_refused_and_the_first_is_named() {
 
 #[tokio::test]
 async fn whoever_has_no_live_ticket_may_ask_again() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let outcomes = [
         TicketOutcome::Withdrawn,
         TicketOutcome::Declined,
@@ -134,7 +134,7 @@ async fn whoever_has_no_live_ticket_may_ask_again() {
 
 #[tokio::test]
 async fn opening_a_ticket_again_is_opening_it_once() {
-    let store = Subject::fresh();
+    let store = fresh!();
 
     store.stores([open(1), open(1)]).await;
     assert_eq!(store.live().await.tickets, [ticket(1)]);
@@ -148,7 +148,7 @@ async fn opening_a_ticket_again_is_opening_it_once() {
 
 #[tokio::test]
 async fn only_a_waiting_ticket_is_closed_and_closing_it_again_changes_nothing() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store.stores([open(3)]).await;
 
@@ -173,7 +173,7 @@ async fn only_a_waiting_ticket_is_closed_and_closing_it_again_changes_nothing() 
 
 #[tokio::test]
 async fn no_ticket_is_closed_into_a_session_that_is_not_there() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores([open(1)]).await;
 
     let refused = store.write(close(1, TicketOutcome::InSession)).await;
@@ -187,7 +187,7 @@ async fn no_ticket_is_closed_into_a_session_that_is_not_there() {
 
 #[tokio::test]
 async fn replacing_closes_the_old_ticket_and_opens_the_new_one() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores([open(1)]).await;
 
     let new = ticket_of(1, 11);
@@ -202,7 +202,7 @@ async fn replacing_closes_the_old_ticket_and_opens_the_new_one() {
 
 #[tokio::test]
 async fn a_ticket_that_does_not_wait_is_not_replaced() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store
         .stores([open(3), close(3, TicketOutcome::Expired), open(4)])
@@ -224,7 +224,7 @@ async fn a_ticket_that_does_not_wait_is_not_replaced() {
 
 #[tokio::test]
 async fn asks_are_counted_while_a_ticket_lives() {
-    let store = Subject::fresh();
+    let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
     store
         .stores([open(3), open(4), close(4, TicketOutcome::Withdrawn)])

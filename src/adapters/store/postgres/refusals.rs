@@ -1,0 +1,224 @@
+//! Why a write was not granted: because it was stored before, or because of what its rows say.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::rows::{self, IN_SESSION, MATCHED, OPEN, WAITING};
+use super::cells::PgId;
+use crate::domain::{Refusal, Side, Ticket, TicketId, Write, WriteOutcome};
+
+const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
+
+/// Which rows tell why writes were not granted.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    pub(super) tickets: HashSet<Uuid>,
+    pub(super) users: HashSet<String>,
+    pub(super) matches: HashSet<Uuid>,
+    pub(super) sessions: HashSet<Uuid>,
+}
+
+impl Questions {
+    /// What is to be known of `write`.
+    pub(super) fn add(&mut self, write: &Write) {
+        match write {
+            Write::OpenTicket(ticket) => {
+                self.tickets.insert(ticket.id.0);
+                self.users.insert(ticket.user.to_string());
+            }
+            Write::CloseTicket { ticket, .. } => {
+                self.tickets.insert(ticket.0);
+            }
+            Write::ReplaceTicket { old, new } => self.tickets.extend([old.0, new.id.0]),
+            Write::ProposeMatch(proposal) => {
+                self.tickets.extend(proposal.tickets.map(|ticket| ticket.0));
+                self.matches.insert(proposal.id.0);
+                self.sessions.insert(proposal.session.0);
+            }
+            Write::EndMatch {
+                match_id, opens, ..
+            } => {
+                self.matches.insert(match_id.0);
+                self.users
+                    .extend(opens.as_ref().map(|ticket| ticket.user.to_string()));
+            }
+            Write::OpenSession { session, .. } => {
+                self.matches.insert(session.match_id.0);
+            }
+            Write::CountAsk { .. }
+            | Write::ConfirmMatch { .. }
+            | Write::LeaveSession { .. }
+            | Write::ExtendMatch { .. } => {}
+        }
+    }
+}
+
+/// What the rows said a moment after the statements had run.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Users and states.
+    tickets: HashMap<Uuid, (String, String)>,
+    /// The live ticket of a user, and whether it is matched.
+    live: HashMap<String, (TicketId, bool)>,
+    matches: HashMap<Uuid, MatchFacts>,
+    sessions: HashSet<Uuid>,
+}
+
+#[derive(Debug)]
+struct MatchFacts {
+    session: Uuid,
+    tickets: [Uuid; 2],
+    users: [String; 2],
+    state: String,
+    both_confirmed: bool,
+}
+
+impl Facts {
+    pub(super) fn add_ticket(&mut self, row: &Row) -> Result<(), tokio_postgres::Error> {
+        let PgId(id) = row.try_get(0)?;
+        self.tickets.insert(id, (row.try_get(1)?, row.try_get(2)?));
+        Ok(())
+    }
+
+    pub(super) fn add_live(&mut self, row: &Row) -> Result<(), tokio_postgres::Error> {
+        let (PgId(id), status): (_, &str) = (row.try_get(0)?, row.try_get(2)?);
+        let live = (TicketId(id), status == MATCHED);
+        self.live.insert(row.try_get(1)?, live);
+        Ok(())
+    }
+
+    pub(super) fn add_match(&mut self, row: &Row) -> Result<(), tokio_postgres::Error> {
+        let [PgId(id), PgId(session), PgId(first), PgId(second)] = [
+            row.try_get(0)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+            row.try_get(3)?,
+        ];
+        let facts = MatchFacts {
+            session,
+            tickets: [first, second],
+            users: [row.try_get(4)?, row.try_get(5)?],
+            state: row.try_get(6)?,
+            both_confirmed: row.try_get(7)?,
+        };
+        self.sessions.insert(session);
+        self.matches.insert(id, facts);
+        Ok(())
+    }
+
+    /// The outcome of a write that was not granted; nothing where its rows have changed since then so
+    /// that it may be granted now.
+    pub(super) fn outcome(&self, write: &Write) -> Option<WriteOutcome> {
+        match write {
+            Write::OpenTicket(ticket) => {
+                let stored = self.tickets.contains_key(&ticket.id.0);
+                stored
+                    .then_some(WriteOutcome::Stored)
+                    .or_else(|| self.already_live(ticket))
+            }
+            Write::CloseTicket {
+                ticket, outcome, ..
+            } => match self.status(ticket.0) {
+                Some(status) if status == rows::ended_status(*outcome) => {
+                    Some(WriteOutcome::Stored)
+                }
+                Some(WAITING) => None,
+                _ => Some(not_waiting(*ticket)),
+            },
+            Write::ReplaceTicket { old, new } => {
+                if self.tickets.contains_key(&new.id.0) {
+                    return Some(WriteOutcome::Stored);
+                }
+                let waits = self.waits(old.0, new.user.as_str());
+                (!waits).then(|| not_waiting(*old))
+            }
+            Write::CountAsk { ticket, .. } => Some(not_waiting(*ticket)),
+            Write::ProposeMatch(proposal) => {
+                if self.matches.contains_key(&proposal.id.0) {
+                    return Some(WriteOutcome::Stored);
+                }
+                let gone = Side::BOTH.into_iter().filter(|side| {
+                    let (ticket, user) = (
+                        &proposal.tickets[side.index()],
+                        &proposal.users[side.index()],
+                    );
+                    !self.waits(ticket.0, user.as_str())
+                });
+                let gone: Vec<TicketId> = gone.map(|side| proposal.tickets[side.index()]).collect();
+                if !gone.is_empty() {
+                    return Some(WriteOutcome::Refused(Refusal::NotWaiting(gone)));
+                }
+                // Another match has the session's id, which is random.
+                self.sessions
+                    .contains(&proposal.session.0)
+                    .then_some(NOT_OPEN)
+            }
+            Write::EndMatch { .. } => self.outcome_of_end(write),
+            Write::OpenSession {
+                session, tickets, ..
+            } => {
+                let its_match = self.matches.get(&session.match_id.0);
+                let its_match = its_match.filter(|found| {
+                    found.session == session.id.0
+                        && found.tickets == tickets.map(|ticket| ticket.0)
+                        && found.users[0] == session.users[0].as_str()
+                        && found.users[1] == session.users[1].as_str()
+                });
+                match its_match.map(|found| (found.state.as_str(), found.both_confirmed)) {
+                    Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
+                    Some((OPEN, true)) => None,
+                    _ => Some(NOT_OPEN),
+                }
+            }
+            Write::ConfirmMatch { .. } | Write::LeaveSession { .. } | Write::ExtendMatch { .. } => {
+                Some(NOT_OPEN)
+            }
+        }
+    }
+
+    fn outcome_of_end(&self, write: &Write) -> Option<WriteOutcome> {
+        let Write::EndMatch {
+            match_id,
+            ending,
+            tickets,
+            opens,
+            ..
+        } = write
+        else {
+            return None;
+        };
+        let Some(found) = self.matches.get(&match_id.0) else {
+            return Some(NOT_OPEN);
+        };
+        if found.state == rows::ended_state(*ending) {
+            return Some(WriteOutcome::Stored);
+        }
+        if found.state != OPEN || found.tickets != tickets.map(|ticket| ticket.0) {
+            return Some(NOT_OPEN);
+        }
+        self.already_live(opens.as_ref()?)
+    }
+
+    fn already_live(&self, ticket: &Ticket) -> Option<WriteOutcome> {
+        let (ticket, matched) = *self.live.get(ticket.user.as_str())?;
+        Some(WriteOutcome::Refused(Refusal::AlreadyLive {
+            ticket,
+            matched,
+        }))
+    }
+
+    fn status(&self, ticket: Uuid) -> Option<&str> {
+        self.tickets.get(&ticket).map(|(_, status)| status.as_str())
+    }
+
+    fn waits(&self, ticket: Uuid, user: &str) -> bool {
+        let stored = self.tickets.get(&ticket);
+        stored.is_some_and(|(owner, status)| status == WAITING && owner == user)
+    }
+}
+
+fn not_waiting(ticket: TicketId) -> WriteOutcome {
+    WriteOutcome::Refused(Refusal::NotWaiting(vec![ticket]))
+}

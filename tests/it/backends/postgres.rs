@@ -1,0 +1,419 @@
+//! What only PostgreSQL does: how statements are run, whom it shares a database with, how it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel_async::AsyncMigrationHarness;
+use diesel_migrations::MigrationHarness;
+use matchmaker::adapters::store::{
+    POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,
+};
+use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
+use matchmaker::ports::Clock;
+use tokio::runtime::Handle;
+use tokio_postgres::Client;
+
+use super::private_postgres::{self, PrivateDatabase, Server};
+use super::subject::{
+    StoppedClock, Subject, at_ms, confirm, connect, ticket, ticket_id, up_to_match, up_to_session,
+};
+
+async fn texts(client: &Client, query: &str) -> Vec<String> {
+    let rows = client.query(query, &[]).await.expect(query);
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn open_error(url: &str) -> PostgresOpenError {
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+    let options = PostgresOptions::default();
+    let opened = PostgresStore::open(url, options, &clock, &Handle::current()).await;
+    opened.err().expect("this cannot be opened")
+}
+
+#[tokio::test]
+async fn every_statement_walks_along_an_index_on_fresh_tables() {
+    let store = Subject::on_postgres().await;
+    let client = store.database().admin().await;
+    client
+        .batch_execute("SET search_path = matchmaker")
+        .await
+        .expect("a setting");
+    for (name, value) in PostgresStore::WRITER_SETTINGS {
+        client
+            .batch_execute(&format!("SET {name} = '{value}'"))
+            .await
+            .expect(name);
+    }
+
+    for (number, statement) in PostgresStore::statements().enumerate() {
+        let prepare = format!("PREPARE s{number} AS {statement}");
+        client.batch_execute(&prepare).await.expect(statement);
+        let parameters = statement.matches("[]").count();
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let plan = texts(&client, &format!("EXPLAIN EXECUTE s{number} ({nulls})")).await;
+        let plan = plan.join("\n");
+
+        for bad in [
+            "Seq Scan",
+            "Hash Join",
+            "Merge Join",
+            "Bitmap",
+            "Join Filter",
+            "Materialize",
+        ] {
+            assert!(!plan.contains(bad), "{bad} in {statement}\n{plan}");
+        }
+        // Each walk along an index begins at a value, and does not read all of the index.
+        let lines: Vec<&str> = plan.lines().collect();
+        for (at, line) in lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.contains("Index"))
+        {
+            let is_scan = line.contains("Scan using");
+            let next = lines.get(at + 1).copied().unwrap_or_default();
+            assert!(
+                !is_scan || next.contains("Index Cond"),
+                "{statement}\n{plan}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_of_others_are_left_alone() {
+    let database = private_postgres::database().await;
+    let client = database.admin().await;
+    let foreign = "CREATE TABLE public.tickets (id integer); INSERT INTO public.tickets VALUES (7);
+        CREATE TABLE public.__diesel_schema_migrations (version text, run_on timestamp);";
+    client.batch_execute(foreign).await.expect("foreign tables");
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+
+    let options = PostgresOptions::default();
+    let opened = PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await;
+    assert!(opened.is_ok(), "{:?}", opened.err());
+
+    assert_eq!(
+        texts(&client, "SELECT id::text FROM public.tickets").await,
+        ["7"]
+    );
+    let ours = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'matchmaker' ORDER BY 1";
+    let tables = [
+        "__diesel_schema_migrations",
+        "matches",
+        "outbox",
+        "sessions",
+        "tickets",
+    ];
+    assert_eq!(texts(&client, ours).await, tables);
+    let theirs = "SELECT count(*)::text FROM public.__diesel_schema_migrations";
+    assert_eq!(texts(&client, theirs).await, ["0"]);
+}
+
+#[tokio::test]
+async fn servers_that_start_together_bring_the_tables_up_to_date_once() {
+    let database = Arc::new(private_postgres::database().await);
+
+    let servers = (0..6).map(|_| {
+        let database = Arc::clone(&database);
+        tokio::spawn(async move {
+            let clock: Arc<dyn Clock> = StoppedClock::at(0);
+            let options = PostgresOptions::default();
+            PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await
+        })
+    });
+    for server in servers.collect::<Vec<_>>() {
+        server.await.expect("no panic").expect("the store opens");
+    }
+}
+
+/// A SQL type, as PostgreSQL names it.
+fn pg_type(of_sqlite: &str, table: &str, column: &str) -> &'static str {
+    match (of_sqlite, table, column) {
+        ("BLOB", ..) => "uuid",
+        ("TEXT", ..) => "text",
+        (_, "tickets", "put_back") => "boolean",
+        (_, "matches", "confirmed_first" | "confirmed_second" | "extended") => "boolean",
+        (_, "tickets", "silences") => "smallint",
+        _ => "bigint",
+    }
+}
+
+#[tokio::test]
+async fn the_schema_is_what_the_migrations_make() {
+    let store = Subject::on_postgres().await;
+    let client = store.database().admin().await;
+
+    for (table, described) in super::schema::described() {
+        let query = format!(
+            "SELECT column_name || ' ' || data_type || ' ' || is_nullable
+            FROM information_schema.columns
+            WHERE table_schema = 'matchmaker' AND table_name = '{table}' ORDER BY ordinal_position"
+        );
+        let expected = described.iter().map(|(name, kind, nullable)| {
+            let nullable = if *nullable { "YES" } else { "NO" };
+            format!("{name} {} {nullable}", pg_type(kind, table, name))
+        });
+        assert_eq!(
+            texts(&client, &query).await,
+            expected.collect::<Vec<_>>(),
+            "{table}"
+        );
+    }
+}
+
+async fn objects(database: &PrivateDatabase) -> Vec<String> {
+    let query = "SELECT c.relname || ':' || coalesce(pg_get_indexdef(c.oid), c.relkind::text)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'matchmaker' AND c.relkind IN ('r', 'i', 'S')
+            AND c.relname NOT LIKE '\\_\\_diesel%' ORDER BY 1";
+    let query = query.replace(
+        "coalesce(pg_get_indexdef(c.oid), c.relkind::text)",
+        "CASE WHEN c.relkind = 'i' THEN pg_get_indexdef(c.oid) ELSE c.relkind::text END",
+    );
+    texts(&database.admin().await, &query).await
+}
+
+#[tokio::test]
+async fn migrations_can_be_reverted_where_there_are_rows_and_run_again() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_session(1, [1, 2])).await;
+    store.stores(up_to_match(2, [3, 4])).await;
+    let first = objects(store.database()).await;
+    store.close().await;
+
+    let mut harness = AsyncMigrationHarness::new(connect(store.database()).await);
+    let reverted = tokio::task::spawn_blocking(move || {
+        let reverted = harness
+            .revert_all_migrations(POSTGRES_MIGRATIONS)
+            .map(|_| ());
+        reverted.expect("the way down");
+        harness
+    });
+    let mut harness = reverted.await.expect("no panic");
+    let none = objects(store.database()).await;
+    let again = tokio::task::spawn_blocking(move || {
+        let again = harness
+            .run_pending_migrations(POSTGRES_MIGRATIONS)
+            .map(|_| ());
+        again.expect("the way up again");
+    });
+    again.await.expect("no panic");
+
+    assert_eq!(none, [""; 0]);
+    assert!(first.len() >= 10);
+    assert_eq!(objects(store.database()).await, first);
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_what_must_not_be() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_session(1, [1, 2])).await;
+    store.stores(up_to_match(2, [3, 4])).await;
+    let client = store.database().admin().await;
+    client
+        .batch_execute("SET search_path = matchmaker")
+        .await
+        .expect("a setting");
+
+    for (statement, because) in [
+        (
+            "UPDATE tickets SET user_id = 'user-4' WHERE user_id = 'user-3'",
+            "23505",
+        ),
+        (
+            "UPDATE tickets SET match_id = gen_random_uuid() WHERE user_id = 'user-3'",
+            "23503",
+        ),
+        (
+            "UPDATE tickets SET status = 'waiting' WHERE user_id = 'user-3'",
+            "23514",
+        ),
+        (
+            "UPDATE tickets SET status = 'lost' WHERE user_id = 'user-3'",
+            "23514",
+        ),
+        ("UPDATE matches SET second_user = first_user", "23514"),
+        (
+            "UPDATE matches SET state = 'in_session', ended_at_ms = 1 WHERE state = 'open'",
+            "23514",
+        ),
+        ("UPDATE sessions SET id = NULL", "23502"),
+        ("DELETE FROM tickets", "23503"),
+        ("DELETE FROM matches", "23503"),
+        ("DELETE FROM sessions", "23503"),
+        ("UPDATE outbox SET body = '[]'", "23514"),
+    ] {
+        let refused = client.batch_execute(statement).await.expect_err(statement);
+
+        let code = refused.code().map(tokio_postgres::error::SqlState::code);
+        assert_eq!(code, Some(because), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_why_without_the_password() {
+    let database = private_postgres::database().await;
+    let missing = open_error(&database.url().replace("/test_", "/missing_")).await;
+    let away = open_error("postgresql://u:secret@127.0.0.1:1/m").await;
+    let no_tls = open_error(&format!("{}?sslmode=require", database.url())).await;
+
+    assert!(
+        matches!(missing, PostgresOpenError::Refused { .. }),
+        "{missing:?}"
+    );
+    assert!(
+        matches!(no_tls, PostgresOpenError::Refused { .. }),
+        "{no_tls:?}"
+    );
+    assert!(away.is_away(), "{away:?}");
+    for error in [missing, away, no_tls] {
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(
+            error.to_string().starts_with("PostgreSQL at 127.0.0.1:"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_meets_a_lock_is_tried_again() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_match(1, [1, 2])).await;
+    let client = store.database().admin().await;
+    let lock = "BEGIN; SELECT FROM matchmaker.matches FOR UPDATE";
+    client.batch_execute(lock).await.expect("the lock is free");
+
+    let waiting = store.submit(confirm(1, Side::First), None);
+    // Not in the same group: it is another worker's then.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let other = store.write(Write::OpenTicket(ticket(9))).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    client
+        .batch_execute("COMMIT")
+        .await
+        .expect("the lock is given up");
+
+    assert_eq!(other, WriteOutcome::Stored);
+    assert_eq!(waiting.await, Ok(WriteOutcome::Stored));
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_are_made_again() {
+    let store = Subject::on_postgres().await;
+    let client = store.database().admin().await;
+    let cut = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+    for number in 1..=5 {
+        store.stores([Write::OpenTicket(ticket(number))]).await;
+        assert_eq!(store.records().ping().await, Ok(()));
+        texts(&client, cut).await;
+        // The client hears of it a moment later; what is sent before has no known outcome then, and
+        // is looked up.
+        tokio::time::sleep(Duration::from_millis(20 * (number % 2))).await;
+        let close = Write::CloseTicket {
+            ticket: ticket_id(number),
+            outcome: TicketOutcome::Withdrawn,
+            at: at_ms(9_000),
+        };
+        store.stores([close]).await;
+    }
+    assert_eq!(store.live().await.tickets, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_is_said_within_a_second_and_found_again() {
+    let server = tokio::task::spawn_blocking(|| Server::start(""))
+        .await
+        .expect("it starts");
+    let database = server.database().await;
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+    let options = PostgresOptions::default();
+    let opened = PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await;
+    let (_, records) = opened.expect("the store opens");
+    let records: &dyn matchmaker::ports::Records = &*records;
+    assert_eq!(records.ping().await, Ok(()));
+
+    drop(server);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let away = records.ping().await;
+
+    assert!(away.is_err());
+    assert!(began.elapsed() < Duration::from_secs(1));
+    std::mem::forget(database);
+}
+
+/// A certificate of its own for 127.0.0.1 and a server that shows it.
+fn server_with_tls(folder: &std::path::Path) -> Server {
+    let [certificate, key] = ["server.pem", "key.pem"].map(|name| folder.join(name));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pg",
+        ])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("there is openssl");
+    assert!(made.status.success(), "{made:?}");
+    private_postgres::give_to_server(folder);
+    Server::start(&format!(
+        "-c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
+        certificate.display(),
+        key.display()
+    ))
+}
+
+#[tokio::test]
+async fn tls_is_spoken_as_the_address_asks() {
+    let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
+    let server = server_with_tls(folder.path());
+    let database = server.database().await;
+    let roots = folder.path().join("server.pem");
+    let address = |mode: &str| format!("{}?sslmode={mode}", database.url());
+    let with_roots = |mode: &str| format!("{}&sslrootcert={}", address(mode), roots.display());
+    let encrypted = "SELECT DISTINCT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE application_name = 'matchmaker'";
+    let client = database.admin().await;
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+
+    for (url, is_encrypted) in [
+        (address("disable"), "false"),
+        (address("prefer"), "true"),
+        (address("require"), "true"),
+        (with_roots("require"), "true"),
+        (with_roots("verify-ca"), "true"),
+        (with_roots("verify-full"), "true"),
+        (
+            with_roots("verify-ca").replace("127.0.0.1", "localhost"),
+            "true",
+        ),
+    ] {
+        let options = PostgresOptions::default();
+        let opened = PostgresStore::open(&url, options, &clock, &Handle::current()).await;
+        let (writer, records) = opened.expect(&url);
+        let records: Arc<dyn matchmaker::ports::Records> = records;
+        assert_eq!(records.ping().await, Ok(()), "{url}");
+        assert_eq!(texts(&client, encrypted).await, [is_encrypted], "{url}");
+        drop(records);
+        writer.close().await;
+        let gone = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+            WHERE application_name = 'matchmaker'";
+        texts(&client, gone).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let unknown = open_error(&address("verify-full")).await;
+    let other_host = open_error(&with_roots("verify-full").replace("127.0.0.1", "localhost")).await;
+    for refused in [unknown, other_host] {
+        assert!(
+            matches!(refused, PostgresOpenError::Refused { .. }),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("certificate"), "{refused}");
+    }
+}
