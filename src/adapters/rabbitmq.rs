@@ -79,8 +79,8 @@ struct State {
 enum Link {
     /// Not before this time, because of this.
     Down(Instant, String),
-    Connecting(JoinHandle<Result<Live, String>>),
-    Live(Live),
+    Connecting(JoinHandle<Result<Box<Live>, String>>),
+    Live(Box<Live>),
     Closed,
 }
 
@@ -177,7 +177,7 @@ impl RabbitPublisher {
 }
 
 impl State {
-    fn connected(&mut self, live: Live) {
+    fn connected(&mut self, live: Box<Live>) {
         if std::mem::take(&mut self.away) {
             info!("RabbitMQ is back");
         }
@@ -232,7 +232,7 @@ impl Publisher for RabbitPublisher {
     }
 }
 
-async fn connect(uri: AMQPUri, tls: OwnedTLSConfig) -> Result<Live, String> {
+async fn connect(uri: AMQPUri, tls: OwnedTLSConfig) -> Result<Box<Live>, String> {
     let connecting = async {
         let runtime = lapin::runtime::default_runtime()?;
         let properties = ConnectionProperties::default().with_connection_name("matchmaker".into());
@@ -253,10 +253,10 @@ async fn connect(uri: AMQPUri, tls: OwnedTLSConfig) -> Result<Live, String> {
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await?;
-        Ok(Live {
+        Ok(Box::new(Live {
             connection,
             channel,
-        })
+        }))
     };
     match timeout(CONNECT_MAX, connecting).await {
         Ok(connected) => connected.map_err(|error: lapin::Error| error.to_string()),

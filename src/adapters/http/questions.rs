@@ -169,7 +169,7 @@ impl Questions for HttpQuestions {
         histogram!(SERVICE_SECONDS, "service" => "questions").record(began.elapsed());
         let reason = match asked {
             Ok(questions) => {
-                self.remember(bucket, &questions);
+                self.remember(bucket.clone(), &questions);
                 match questions.choose(&mut rand::rng()) {
                     Some(question) => return Ok(question.clone()),
                     None => "it knows no such question".to_owned(),

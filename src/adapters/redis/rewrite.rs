@@ -53,7 +53,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn remove_surplus(&mut self, found: &mut Found) -> Result<(), CallError> {
+    async fn remove_surplus(&self, found: &mut Found) -> Result<(), CallError> {
         let queues = self.link.key("matching_queue:");
         let tickets = self.link.key("matching_ticket:");
         let mut cursor = 0;
@@ -90,7 +90,7 @@ impl Writer {
 
     /// Removes from one queue what does not wait there.
     async fn put_queue_right(
-        &mut self,
+        &self,
         key: &str,
         bucket: &str,
         found: &mut Found,
