@@ -11,5 +11,7 @@ mod backends;
     reason = "black-box tests measure real time"
 )]
 mod harness;
+#[expect(clippy::disallowed_methods, reason = "servers take real time to start")]
+mod servers;
 mod simulation;
 mod tidy;

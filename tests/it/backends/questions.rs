@@ -34,7 +34,7 @@ fn small_set() -> BuiltInQuestions {
 async fn picked(set: &BuiltInQuestions, wish: &Wish) -> BTreeSet<i64> {
     let mut ids = BTreeSet::new();
     for _ in 0..200 {
-        ids.insert(set.pick(wish).await.expect("a question").id);
+        ids.insert(set.pick(wish, None).await.expect("a question").id);
     }
     ids
 }
@@ -73,7 +73,9 @@ async fn a_topic_without_a_question_falls_back_to_the_difficulty() {
 
 #[tokio::test]
 async fn a_question_comes_with_its_topics_and_lower_case_difficulty() {
-    let found = small_set().pick(&wish(Difficulty::Medium, "Array")).await;
+    let found = small_set()
+        .pick(&wish(Difficulty::Medium, "Array"), None)
+        .await;
 
     let expected = Question {
         id: 4,

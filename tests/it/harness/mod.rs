@@ -29,7 +29,9 @@
 //! - [`eventually`]: awaits a condition; nothing here sleeps for luck.
 //! - [`Backends`]: what the server keeps its state in. `Server::start` and `Server::with` take
 //!   [`Backends::under_test`], so the whole suite runs again elsewhere without a changed test;
-//!   a test about the embedded default alone says [`Options::on`]`(Backends::Embedded)`.
+//!   a test about the embedded default alone says [`Options::on`]`(Backends::Embedded)`, one about
+//!   the real ones alone `Backends::real()`, and one that kills a server of its own
+//!   `Neighbours { database, number, vhost }` (see [`crate::servers`]).
 
 mod backends;
 mod clock;
@@ -44,7 +46,7 @@ mod user;
 use std::time::{Duration, Instant};
 
 pub use awc::http::Method;
-pub use backends::Backends;
+pub use backends::{Backends, Neighbours};
 pub use clock::{unix_now, unix_seconds};
 pub use futures_util::future::join_all;
 pub use http::{Api, Reply, Request};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Api, Backends, PREFIX, Reply, Request, User, tokens, within};
+use crate::servers;
 
 /// The time that a server may take until it is ready.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -25,6 +26,8 @@ const LISTENING: &str = "listening on http://127.0.0.1:";
 #[derive(Clone)]
 pub struct Options {
     variables: BTreeMap<String, String>,
+    /// Held for as long as a server may be started on them.
+    _backends: Backends,
 }
 
 impl Options {
@@ -33,7 +36,10 @@ impl Options {
         let fixed = [("ENV", "dev"), ("HOST", "127.0.0.1"), ("PORT", "0")];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let variables = fixed.into_iter().chain(backends.environment()).collect();
-        Self { variables }
+        Self {
+            variables,
+            _backends: backends,
+        }
     }
 
     /// Sets a variable of its environment.
@@ -283,6 +289,9 @@ impl Server {
         let output = self.output();
         if output.contains("panicked at") {
             return Err("a thread of the server panicked".to_owned());
+        }
+        if output.contains(servers::PASSWORD) {
+            return Err("a password stands in the output".to_owned());
         }
         let secrets = self.api.secrets();
         match secrets
