@@ -15,6 +15,8 @@ pub(super) struct Desired {
     changed: BTreeSet<TicketId>,
     /// Nothing is known about what Redis holds; changes need not be remembered.
     lost: bool,
+    /// Everything is being written.
+    rewriting: bool,
 }
 
 /// What is written of a waiting ticket.
@@ -57,6 +59,7 @@ impl Desired {
             tickets: waiting.into_iter().map(entry).collect(),
             changed: BTreeSet::new(),
             lost: true,
+            rewriting: false,
         }
     }
 
@@ -158,10 +161,16 @@ impl Desired {
     pub(super) fn begin_rewrite(&mut self) -> Vec<TicketId> {
         self.lose();
         self.lost = false;
+        self.rewriting = true;
         for entry in self.tickets.values_mut() {
             entry.written = true;
         }
         self.tickets.keys().copied().collect()
+    }
+
+    /// Redis has everything but what was noted since the rewrite began.
+    pub(super) fn end_rewrite(&mut self) {
+        self.rewriting = false;
     }
 
     /// This ticket, if it waits.
@@ -174,8 +183,8 @@ impl Desired {
 
     /// How many changes Redis has not been told.
     pub(super) fn behind(&self) -> usize {
-        if self.lost {
-            self.tickets.len()
+        if self.lost || self.rewriting {
+            self.tickets.len().max(1)
         } else {
             self.changed.len()
         }

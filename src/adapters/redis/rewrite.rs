@@ -43,6 +43,7 @@ impl Writer {
         }
         self.write_sessions().await?;
         self.write_marker().await?;
+        self.desired().end_rewrite();
         counter!(MIRROR_DIFFERENCES, "kind" => "missing").increment(missing);
         counter!(MIRROR_DIFFERENCES, "kind" => "surplus").increment(found.surplus);
         let (tickets, surplus) = (waiting.len(), found.surplus);
