@@ -1,15 +1,18 @@
 //! One connection to Redis, shared by everything that speaks to it.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use deadpool_redis::redis::{self, Client, RedisError, RedisResult, TlsCertificates};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{
+    self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult,
+    TlsCertificates, Value,
+};
 use metrics::counter;
 use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
 
 use crate::domain::{SessionId, TicketId};
 use crate::observability::REDIS_FAILURES;
@@ -46,12 +49,31 @@ impl fmt::Debug for RedisOptions {
 pub struct InvalidRedis(String);
 
 /// A connection that opens itself when it is first used, and again, for ever, when it was lost.
+///
+/// All who use it share it; what they send at the same time goes together. It differs from the
+/// library's own connection manager in that nobody is told of an attempt to connect that failed
+/// before they came.
 pub struct RedisLink {
     io: Handle,
     client: Client,
-    manager: RwLock<ConnectionManager>,
+    current: Mutex<Option<Current>>,
+    /// One attempt to connect at a time: when the last one failed, and why.
+    connecting: tokio::sync::Mutex<Option<(Instant, RedisError)>>,
     silences: AtomicU32,
     key_prefix: String,
+}
+
+#[derive(Clone)]
+struct Current {
+    connection: MultiplexedConnection,
+    opened_at: Instant,
+}
+
+/// Something to send.
+#[derive(Clone)]
+pub(super) enum Request {
+    One(Cmd),
+    Many(Pipeline),
 }
 
 /// Why a call gave nothing.
@@ -85,11 +107,11 @@ impl RedisLink {
             None => Client::open(options.url.as_str()),
         }
         .map_err(invalid)?;
-        let manager = connect_later(&client, &io).map_err(invalid)?;
         Ok(Arc::new(Self {
             io,
             client,
-            manager: RwLock::new(manager),
+            current: Mutex::new(None),
+            connecting: tokio::sync::Mutex::new(None),
             silences: AtomicU32::new(0),
             key_prefix: options.key_prefix.clone(),
         }))
@@ -100,24 +122,20 @@ impl RedisLink {
     /// # Errors
     ///
     /// [`Away`] says why not.
-    pub async fn ping(&self) -> Result<(), Away> {
-        let ping = |mut redis: ConnectionManager| async move {
-            redis::cmd("PING").query_async::<()>(&mut redis).await
-        };
-        Ok(self.call(ping).await?)
+    pub async fn ping(self: &Arc<Self>) -> Result<(), Away> {
+        Ok(self.query(redis::cmd("PING")).await?)
     }
 
-    /// Runs one call on the runtime that holds the connection, whoever waits for it, and to its end.
-    pub(super) async fn call<T, F, C>(&self, call: F) -> Result<T, CallError>
-    where
-        T: Send + 'static,
-        F: FnOnce(ConnectionManager) -> C,
-        C: Future<Output = RedisResult<T>> + Send + 'static,
-    {
-        let call = call(self.manager());
-        let called = self.io.spawn(tokio::time::timeout(CALL_MAX, call)).await;
-        let outcome = match called {
-            Ok(Ok(Ok(answer))) => Ok(answer),
+    /// Sends this on the runtime that holds the connection, whoever waits for it, and to its end.
+    pub(super) async fn query<T: FromRedisValue>(
+        self: &Arc<Self>,
+        request: impl Into<Request>,
+    ) -> Result<T, CallError> {
+        let (link, request) = (Arc::clone(self), request.into());
+        let sending = async move { timeout(CALL_MAX, link.send(request)).await };
+        let outcome = match self.io.spawn(sending).await {
+            Ok(Ok(Ok(value))) => redis::from_redis_value(value)
+                .map_err(|error: redis::ParsingError| CallError::Said(error.into())),
             Ok(Ok(Err(error))) if error.is_timeout() => Err(CallError::Silent),
             Ok(Ok(Err(error))) => Err(CallError::Said(error)),
             Ok(Err(_)) => Err(CallError::Silent),
@@ -125,6 +143,72 @@ impl RedisLink {
         };
         self.judge(&outcome);
         outcome
+    }
+
+    async fn send(&self, request: Request) -> RedisResult<Value> {
+        let asked_at = Instant::now();
+        let current = self.connect(asked_at).await?;
+        let error = match request.clone().run(current.connection).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if !error.is_unrecoverable_error() || error.is_timeout() {
+            return Err(error);
+        }
+        self.drop_connection(current.opened_at);
+        if current.opened_at >= asked_at {
+            return Err(error);
+        }
+        // It was lost while nobody looked, by a restart of Redis for instance. All that we send may
+        // be sent twice.
+        let current = self.connect(asked_at).await?;
+        request.run(current.connection).await
+    }
+
+    /// The connection, opened if need be. Whoever waits for an attempt shares its outcome.
+    async fn connect(&self, asked_at: Instant) -> RedisResult<Current> {
+        if let Some(current) = &*self.current() {
+            return Ok(current.clone());
+        }
+        let mut last_failure = self.connecting.lock().await;
+        if let Some(current) = &*self.current() {
+            return Ok(current.clone());
+        }
+        if let Some((failed_at, error)) = &*last_failure
+            && *failed_at >= asked_at
+        {
+            return Err(error.clone());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CALL_MAX))
+            .set_response_timeout(Some(CALL_MAX));
+        let client = &self.client;
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        match connecting.await {
+            Ok(connection) => {
+                let current = Current {
+                    connection,
+                    opened_at: Instant::now(),
+                };
+                *self.current() = Some(current.clone());
+                Ok(current)
+            }
+            Err(error) => {
+                *last_failure = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn drop_connection(&self, opened_at: Instant) {
+        let mut current = self.current();
+        if current.as_ref().is_some_and(|it| it.opened_at == opened_at) {
+            *current = None;
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The runtime that holds the connection.
@@ -156,13 +240,6 @@ impl RedisLink {
         pattern + glob
     }
 
-    fn manager(&self) -> ConnectionManager {
-        self.manager
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
     fn judge<T>(&self, outcome: &Result<T, CallError>) {
         if outcome.is_err() {
             counter!(REDIS_FAILURES).increment(1);
@@ -175,20 +252,35 @@ impl RedisLink {
             return;
         }
         self.silences.store(0, Ordering::Relaxed);
-        if let Ok(fresh) = connect_later(&self.client, &self.io) {
-            *self.manager.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.current() = None;
+    }
+}
+
+impl Request {
+    async fn run(self, mut redis: MultiplexedConnection) -> RedisResult<Value> {
+        match self {
+            Self::One(command) => command.query_async(&mut redis).await,
+            Self::Many(pipe) => pipe.query_async(&mut redis).await,
         }
     }
 }
 
-fn connect_later(client: &Client, io: &Handle) -> RedisResult<ConnectionManager> {
-    let _inside = io.enter();
-    // One try per call that needs the connection: who calls again is what tries for ever.
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(CALL_MAX))
-        .set_response_timeout(Some(CALL_MAX));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+impl From<Cmd> for Request {
+    fn from(command: Cmd) -> Self {
+        Self::One(command)
+    }
+}
+
+impl From<&mut Cmd> for Request {
+    fn from(command: &mut Cmd) -> Self {
+        Self::One(command.clone())
+    }
+}
+
+impl From<Pipeline> for Request {
+    fn from(pipe: Pipeline) -> Self {
+        Self::Many(pipe)
+    }
 }
 
 impl CallError {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::ConnectionManager;
 use deadpool_redis::redis::{self, Pipeline};
 use metrics::{counter, gauge};
 use rand::Rng;
@@ -239,10 +238,7 @@ impl Writer {
         }
         let marker = (self.marker_key(), self.marker.next());
         pipe.cmd("GETSET").arg(marker.0).arg(marker.1);
-        let send = |mut redis: ConnectionManager| async move {
-            pipe.query_async::<(Option<String>,)>(&mut redis).await
-        };
-        let (before,) = self.link.call(send).await?;
+        let (before,): (Option<String>,) = self.link.query(pipe).await?;
         let ours = self.marker.preceded_by(before.as_deref());
         self.marker.confirm();
         Ok(ours)
@@ -252,11 +248,7 @@ impl Writer {
     async fn check(&mut self) -> Result<(), CallError> {
         self.next_check = Instant::now() + CHECK_EVERY;
         let key = self.marker_key();
-        let get = |mut redis: ConnectionManager| async move {
-            let get = redis::cmd("GET").arg(key).to_owned();
-            get.query_async::<Option<String>>(&mut redis).await
-        };
-        let marker = self.link.call(get).await;
+        let marker: Result<Option<String>, _> = self.link.query(redis::cmd("GET").arg(key)).await;
         let is_ours = match marker {
             Ok(found) => self.marker.is(found.as_deref()),
             Err(error) if error.is_wrong_type() => false,
@@ -275,11 +267,8 @@ impl Writer {
         if !self.may_ask_for_server {
             return Ok(None);
         }
-        let info = |mut redis: ConnectionManager| async move {
-            let info = redis::cmd("INFO").arg("server").to_owned();
-            info.query_async::<String>(&mut redis).await
-        };
-        match self.link.call(info).await {
+        let info: Result<String, _> = self.link.query(redis::cmd("INFO").arg("server")).await;
+        match info {
             Ok(text) => {
                 let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
                 Ok(run.map(|run| run.trim().to_owned()))

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use deadpool_redis::redis;
-use deadpool_redis::redis::aio::ConnectionManager;
 use metrics::counter;
 use tracing::info;
 
@@ -159,9 +158,7 @@ impl Writer {
         if pipe.is_empty() {
             return Ok(());
         }
-        let send =
-            |mut redis: ConnectionManager| async move { pipe.query_async::<()>(&mut redis).await };
-        self.link.call(send).await
+        self.link.query(pipe).await
     }
 
     /// Writes the keys of the open sessions that are not there.
@@ -176,33 +173,24 @@ impl Writer {
                     pipe.add_command(set).ignore();
                 }
             }
-            let send = |mut redis: ConnectionManager| async move {
-                pipe.query_async::<()>(&mut redis).await
-            };
-            self.link.call(send).await?;
+            let () = self.link.query(pipe).await?;
         }
         Ok(())
     }
 
     async fn write_marker(&mut self) -> Result<(), CallError> {
         let (key, value) = (self.marker_key(), self.marker.next());
-        let set = |mut redis: ConnectionManager| async move {
-            let set = redis::cmd("SET").arg(key).arg(value).to_owned();
-            set.query_async::<()>(&mut redis).await
-        };
-        self.link.call(set).await?;
+        let set = redis::cmd("SET").arg(key).arg(value).to_owned();
+        let () = self.link.query(set).await?;
         self.marker.confirm();
         Ok(())
     }
 
     async fn scan(&self, cursor: u64, pattern: String) -> Result<Page<Vec<u8>>, CallError> {
-        let scan = |mut redis: ConnectionManager| async move {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern);
-            scan.arg("COUNT").arg(CHUNK);
-            scan.query_async(&mut redis).await
-        };
-        self.link.call(scan).await
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(pattern);
+        scan.arg("COUNT").arg(CHUNK);
+        self.link.query(scan).await
     }
 
     async fn scan_queue(
@@ -210,28 +198,18 @@ impl Writer {
         cursor: u64,
         key: String,
     ) -> Result<Page<(Vec<u8>, f64)>, CallError> {
-        let scan = |mut redis: ConnectionManager| async move {
-            let mut scan = redis::cmd("ZSCAN");
-            scan.arg(key).arg(cursor).arg("COUNT").arg(CHUNK);
-            scan.query_async(&mut redis).await
-        };
-        self.link.call(scan).await
+        let mut scan = redis::cmd("ZSCAN");
+        scan.arg(key).arg(cursor).arg("COUNT").arg(CHUNK);
+        self.link.query(scan).await
     }
 
     async fn delete(&self, keys: Vec<String>) -> Result<(), CallError> {
-        let delete = |mut redis: ConnectionManager| async move {
-            let unlink = redis::cmd("UNLINK").arg(keys).to_owned();
-            unlink.query_async::<()>(&mut redis).await
-        };
-        self.link.call(delete).await
+        self.link.query(redis::cmd("UNLINK").arg(keys)).await
     }
 
     async fn remove_members(&self, key: String, members: Vec<Vec<u8>>) -> Result<(), CallError> {
-        let remove = |mut redis: ConnectionManager| async move {
-            let zrem = redis::cmd("ZREM").arg(key).arg(members).to_owned();
-            zrem.query_async::<()>(&mut redis).await
-        };
-        self.link.call(remove).await
+        let zrem = redis::cmd("ZREM").arg(key).arg(members).to_owned();
+        self.link.query(zrem).await
     }
 }
 

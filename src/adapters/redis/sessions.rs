@@ -1,10 +1,9 @@
 //! The shared sessions.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::aio::ConnectionManager;
-use deadpool_redis::redis::{self, Script};
+use deadpool_redis::redis;
 
 use super::link::{CallError, RedisLink};
 use crate::adapters::documents;
@@ -16,13 +15,9 @@ const TRIES_MAX: usize = 16;
 
 /// Writes ARGV[2] where ARGV[1] still stands. The merge itself is made in Rust: Lua's JSON library
 /// turns empty lists into objects and long numbers into rounded ones.
-static REPLACE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-         return 1",
-    )
-});
+const REPLACE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
 
 /// Sessions as strings in Redis, each with a time to live that our writes refresh.
 pub struct RedisSessions {
@@ -51,11 +46,7 @@ impl RedisSessions {
 
     async fn find(&self, id: SessionId) -> Result<Found, CallError> {
         let key = self.link.session_key(id);
-        let get = |mut redis: ConnectionManager| async move {
-            let get = redis::cmd("GET").arg(key).to_owned();
-            get.query_async::<Option<Vec<u8>>>(&mut redis).await
-        };
-        match self.link.call(get).await {
+        match self.link.query(redis::cmd("GET").arg(key)).await {
             Ok(Some(text)) => Ok(Found::Text(text)),
             Ok(None) => Ok(Found::Nothing),
             Err(error) if error.is_wrong_type() => Ok(Found::Foreign),
@@ -74,10 +65,8 @@ impl RedisSessions {
         if only_if_absent {
             set.arg("NX");
         }
-        let done = |mut redis: ConnectionManager| async move {
-            set.query_async::<Option<()>>(&mut redis).await
-        };
-        Ok(self.link.call(done).await?.is_some())
+        let done: Option<()> = self.link.query(set).await?;
+        Ok(done.is_some())
     }
 
     /// Writes `text` where still exactly `found` stands.
@@ -87,14 +76,11 @@ impl RedisSessions {
         found: Vec<u8>,
         text: String,
     ) -> Result<bool, CallError> {
-        let key = self.link.session_key(session.id);
-        let ttl_ms = ttl_ms(session);
-        let replace = |mut redis: ConnectionManager| async move {
-            let mut script = REPLACE.key(key);
-            script.arg(found).arg(text).arg(ttl_ms);
-            script.invoke_async::<bool>(&mut redis).await
-        };
-        self.link.call(replace).await
+        let mut replace = redis::cmd("EVAL");
+        replace.arg(REPLACE).arg(1);
+        replace.arg(self.link.session_key(session.id));
+        replace.arg(found).arg(text).arg(ttl_ms(session));
+        self.link.query(replace).await
     }
 }
 
@@ -157,11 +143,7 @@ impl SharedSessions for RedisSessions {
 
     async fn remove(&self, id: SessionId) -> Result<(), Away> {
         let key = self.link.session_key(id);
-        let remove = |mut redis: ConnectionManager| async move {
-            let del = redis::cmd("DEL").arg(key).to_owned();
-            del.query_async::<()>(&mut redis).await
-        };
-        Ok(self.link.call(remove).await?)
+        Ok(self.link.query(redis::cmd("DEL").arg(key)).await?)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use deadpool_redis::redis;
-use deadpool_redis::redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
@@ -115,14 +114,12 @@ impl RedisSessions {
 
     async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), CallError> {
         let uuids = "????????-????-????-????-????????????";
-        let pattern = self.link().pattern(uuids);
-        let scan = |mut redis: ConnectionManager| async move {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern);
-            scan.arg("COUNT").arg(STEP);
-            scan.query_async(&mut redis).await
-        };
-        self.link().call(scan).await
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(self.link().pattern(uuids));
+        scan.arg("COUNT").arg(STEP);
+        self.link().query(scan).await
     }
 
     /// The values and times to live of these; nothing for what is no string.
@@ -133,10 +130,8 @@ impl RedisSessions {
         for key in &keys {
             pipe.cmd("PTTL").arg(key);
         }
-        let read = |mut redis: ConnectionManager| async move {
-            pipe.query_async::<Vec<redis::Value>>(&mut redis).await
-        };
-        let mut answers = self.link().call(read).await?.into_iter();
+        let answers: Vec<redis::Value> = self.link().query(pipe).await?;
+        let mut answers = answers.into_iter();
         let values: Option<Vec<Option<Vec<u8>>>> = answers
             .next()
             .and_then(|value| redis::from_redis_value(value).ok());
