@@ -100,6 +100,32 @@ metrics_list! {
     STORE_QUEUE_DEPTH: Gauge = "matchmaker_store_queue_depth";
     /// Writes that were refused because the store was away or full.
     STORE_UNAVAILABLE: Counter = "matchmaker_store_unavailable_total";
+    /// Calls to Redis that failed or were not answered in time.
+    REDIS_FAILURES: Counter = "matchmaker_redis_failures_total";
+    /// Tickets of the mirror that were missing in Redis, or there although they do not wait.
+    MIRROR_DIFFERENCES: Counter = "matchmaker_mirror_differences_total";
+    /// Times that the whole mirror was written.
+    MIRROR_REWRITES: Counter = "matchmaker_mirror_rewrites_total";
+    /// Changes that the mirror has not been told.
+    MIRROR_BEHIND: Gauge = "matchmaker_mirror_behind";
+    /// Announcements that wait in the outbox.
+    OUTBOX_ROWS: Gauge = "matchmaker_outbox_rows";
+    /// Age of the oldest announcement that waits, in seconds.
+    OUTBOX_OLDEST: Gauge = "matchmaker_outbox_oldest_seconds";
+    /// Announcements that the broker confirmed.
+    EVENTS_PUBLISHED: Counter = "matchmaker_events_published_total";
+    /// Tries to publish an announcement that no queue took.
+    EVENTS_UNROUTABLE: Counter = "matchmaker_events_unroutable_total";
+    /// Tries to publish an announcement that the broker did not confirm.
+    EVENTS_FAILED: Counter = "matchmaker_events_failed_total";
+    /// Announcements that no queue took until their session had ended.
+    EVENTS_GIVEN_UP: Counter = "matchmaker_events_given_up_total";
+    /// Calls to other services over HTTP, by service and result.
+    SERVICE_CALLS: Counter = "matchmaker_service_calls_total";
+    /// Time from a call to another service to its answer, in seconds.
+    SERVICE_SECONDS: Histogram = "matchmaker_service_call_seconds";
+    /// Questions that were taken from memory because the question service was away.
+    QUESTIONS_REMEMBERED: Counter = "matchmaker_questions_remembered_total";
     /// Time that start-up took until ready, in seconds.
     RECOVERY_SECONDS: Gauge = "matchmaker_recovery_seconds";
 }

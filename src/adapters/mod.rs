@@ -2,11 +2,17 @@
 
 mod clock;
 pub mod documents;
+pub mod http;
 mod in_process;
 mod questions;
+mod rabbitmq;
+pub mod redis;
+mod relay;
 pub mod schema;
 pub mod store;
 
 pub use clock::SystemClock;
 pub use in_process::{InProcessSessions, LoggedAnnouncements, NoMirror};
 pub use questions::{BuiltInQuestions, QuestionsError};
+pub use rabbitmq::{InvalidBroker, RabbitOptions, RabbitPublisher};
+pub use relay::{OutboxRelay, RelayOptions};

@@ -1,5 +1,7 @@
 //! Contract tests: every implementation of a port passes the same ones.
 
+#[expect(clippy::disallowed_methods, reason = "services take real time")]
+mod http;
 mod opening_sqlite;
 #[expect(
     clippy::disallowed_methods,
@@ -10,6 +12,11 @@ mod postgres;
 mod postgres_speed;
 mod private_postgres;
 mod questions;
+#[expect(clippy::disallowed_methods, reason = "brokers take real time")]
+mod rabbitmq;
+#[expect(clippy::disallowed_methods, reason = "servers take real time")]
+mod redis;
+mod relay;
 mod schema;
 mod shared_sessions;
 #[path = "store/mod.rs"]

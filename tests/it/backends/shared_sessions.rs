@@ -1,38 +1,93 @@
 //! The sessions that we share with the collaboration service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use deadpool_redis::redis::AsyncCommands;
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use matchmaker::adapters::InProcessSessions;
+use matchmaker::adapters::redis::RedisSessions;
 use matchmaker::domain::{Question, SessionId, SessionRecord};
 use matchmaker::ports::{OpenSession, SharedSessions};
 use serde_json::{Value, json};
 
+use super::redis::{connect, link_to};
 use super::subject::{StoppedClock, at_ms, session, session_id, ticket_id};
+use crate::servers::{self, PrivateNumber};
 
 /// Shared sessions of its own for one test.
 struct Subject {
     clock: Arc<StoppedClock>,
-    sessions: InProcessSessions,
+    sessions: Sessions,
+}
+
+enum Sessions {
+    InProcess(InProcessSessions),
+    Redis {
+        sessions: RedisSessions,
+        redis: MultiplexedConnection,
+        _place: PrivateNumber,
+    },
 }
 
 impl Subject {
     fn holding(open: &[OpenSession]) -> Self {
         let clock = StoppedClock::at(1_000);
         let sessions = InProcessSessions::new(clock.clone(), open).expect("sessions are JSON");
-        Self { clock, sessions }
+        Self {
+            clock,
+            sessions: Sessions::InProcess(sessions),
+        }
     }
 
-    fn empty() -> Self {
+    async fn in_process() -> Self {
         Self::holding(&[])
     }
 
+    async fn on_redis() -> Self {
+        let clock = StoppedClock::at(1_000);
+        let place = servers::redis().number();
+        let link = link_to(&place.url());
+        Self {
+            clock: clock.clone(),
+            sessions: Sessions::Redis {
+                sessions: RedisSessions::new(link, clock),
+                redis: connect(&place.url()).await,
+                _place: place,
+            },
+        }
+    }
+
     fn ports(&self) -> &dyn SharedSessions {
-        &self.sessions
+        match &self.sessions {
+            Sessions::InProcess(sessions) => sessions,
+            Sessions::Redis { sessions, .. } => sessions,
+        }
+    }
+
+    fn texts(&self) -> &InProcessSessions {
+        match &self.sessions {
+            Sessions::InProcess(sessions) => sessions,
+            Sessions::Redis { .. } => panic!("this test is about the ones in process"),
+        }
+    }
+
+    fn redis(&self) -> MultiplexedConnection {
+        match &self.sessions {
+            Sessions::InProcess(_) => panic!("this test is about the ones on Redis"),
+            Sessions::Redis { redis, .. } => redis.clone(),
+        }
     }
 
     /// Writes as the collaboration service does: the whole value.
-    fn overwrite(&self, id: SessionId, text: &str) {
-        assert!(self.sessions.overwrite(id, text));
+    async fn overwrite(&self, id: SessionId, text: &str) {
+        match &self.sessions {
+            Sessions::InProcess(sessions) => assert!(sessions.overwrite(id, text)),
+            Sessions::Redis { redis, .. } => {
+                let written = redis.clone().set(id.to_string(), text).await;
+                let () = written.expect("Redis takes it");
+            }
+        }
     }
 
     async fn text(&self, id: SessionId) -> Option<String> {
@@ -50,7 +105,8 @@ impl Subject {
 
 fn ours() -> SessionRecord {
     SessionRecord {
-        ends_at: at_ms(9_000),
+        opened_at: at_ms(1_000),
+        ends_at: at_ms(601_000),
         ..session(1, [1, 2])
     }
 }
@@ -61,10 +117,35 @@ fn left(left: [bool; 2]) -> SessionRecord {
 
 const WRITTEN: &str = r#"{"question":{"id":17,"title":"Two \"Sum\"","difficulty":"medium","topics":["Array","Hash Table"]},"code":"","language":"python","users":["user-1","user-2"]}"#;
 
-#[tokio::test]
-async fn a_session_is_written_as_the_contract_says() {
-    let shared = Subject::empty();
+macro_rules! on_every_implementation {
+    ($($name:ident),* $(,)?) => {
+        mod in_process {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::Subject::in_process().await).await;
+            })*
+        }
 
+        mod on_redis {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::Subject::on_redis().await).await;
+            })*
+        }
+    };
+}
+
+on_every_implementation!(
+    a_session_is_written_as_the_contract_says,
+    the_question_that_is_there_already_is_the_one_used,
+    a_value_without_a_question_gets_ours,
+    leaving_changes_the_members_and_keeps_what_others_wrote,
+    a_value_that_is_no_json_object_is_rebuilt_at_a_leave,
+    a_session_that_was_lost_is_there_again_after_a_leave,
+    a_removed_session_is_gone,
+);
+
+async fn a_session_is_written_as_the_contract_says(shared: &Subject) {
     let question = shared.ports().put_if_absent(&ours()).await;
 
     assert_eq!(question, Ok(ours().question));
@@ -72,9 +153,7 @@ async fn a_session_is_written_as_the_contract_says() {
     assert_eq!(shared.text(session_id(2)).await, None);
 }
 
-#[tokio::test]
-async fn the_question_that_is_there_already_is_the_one_used() {
-    let shared = Subject::empty();
+async fn the_question_that_is_there_already_is_the_one_used(shared: &Subject) {
     shared
         .ports()
         .put_if_absent(&ours())
@@ -92,9 +171,7 @@ async fn the_question_that_is_there_already_is_the_one_used() {
     assert_eq!(shared.text(session_id(1)).await.as_deref(), Some(WRITTEN));
 }
 
-#[tokio::test]
-async fn a_value_without_a_question_gets_ours() {
-    let shared = Subject::empty();
+async fn a_value_without_a_question_gets_ours(shared: &Subject) {
     for text in [
         "not JSON",
         "[1]",
@@ -106,7 +183,7 @@ async fn a_value_without_a_question_gets_ours() {
             .put_if_absent(&ours())
             .await
             .expect("it is written");
-        shared.overwrite(session_id(1), text);
+        shared.overwrite(session_id(1), text).await;
 
         let question = shared.ports().put_if_absent(&ours()).await;
 
@@ -117,9 +194,7 @@ async fn a_value_without_a_question_gets_ours() {
     }
 }
 
-#[tokio::test]
-async fn leaving_changes_the_members_and_keeps_what_others_wrote() {
-    let shared = Subject::empty();
+async fn leaving_changes_the_members_and_keeps_what_others_wrote(shared: &Subject) {
     shared
         .ports()
         .put_if_absent(&ours())
@@ -127,7 +202,9 @@ async fn leaving_changes_the_members_and_keeps_what_others_wrote() {
         .expect("it is written");
     let rewritten =
         json!({"question": {"id": 17}, "code": "x = 1", "language": "rust", "chat": ["hi"]});
-    shared.overwrite(session_id(1), &rewritten.to_string());
+    shared
+        .overwrite(session_id(1), &rewritten.to_string())
+        .await;
 
     shared
         .ports()
@@ -148,16 +225,14 @@ async fn leaving_changes_the_members_and_keeps_what_others_wrote() {
     assert_eq!(shared.json(session_id(1)).await, expected);
 }
 
-#[tokio::test]
-async fn a_value_that_is_no_json_object_is_rebuilt_at_a_leave() {
-    let shared = Subject::empty();
+async fn a_value_that_is_no_json_object_is_rebuilt_at_a_leave(shared: &Subject) {
     for text in ["", "not JSON", "null", "[]", "7", "{\"code\":"] {
         shared
             .ports()
             .put_if_absent(&ours())
             .await
             .expect("it is written");
-        shared.overwrite(session_id(1), text);
+        shared.overwrite(session_id(1), text).await;
 
         shared
             .ports()
@@ -171,10 +246,7 @@ async fn a_value_that_is_no_json_object_is_rebuilt_at_a_leave() {
     }
 }
 
-#[tokio::test]
-async fn a_session_that_was_lost_is_there_again_after_a_leave() {
-    let shared = Subject::empty();
-
+async fn a_session_that_was_lost_is_there_again_after_a_leave(shared: &Subject) {
     shared
         .ports()
         .write_left(&left([true, false]))
@@ -187,9 +259,7 @@ async fn a_session_that_was_lost_is_there_again_after_a_leave() {
     );
 }
 
-#[tokio::test]
-async fn a_removed_session_is_gone() {
-    let shared = Subject::empty();
+async fn a_removed_session_is_gone(shared: &Subject) {
     shared
         .ports()
         .put_if_absent(&ours())
@@ -212,17 +282,17 @@ async fn a_removed_session_is_gone() {
 
 #[tokio::test]
 async fn a_session_is_gone_exactly_when_its_time_is_over() {
-    let shared = Subject::empty();
+    let shared = Subject::in_process().await;
     shared
         .ports()
         .put_if_absent(&ours())
         .await
         .expect("it is written");
 
-    shared.clock.put_at(8_999);
+    shared.clock.put_at(600_999);
     assert!(shared.text(session_id(1)).await.is_some());
 
-    shared.clock.put_at(9_000);
+    shared.clock.put_at(601_000);
     assert_eq!(shared.text(session_id(1)).await, None);
     shared
         .ports()
@@ -234,7 +304,7 @@ async fn a_session_is_gone_exactly_when_its_time_is_over() {
 
 #[tokio::test]
 async fn what_is_over_takes_no_memory() {
-    let shared = Subject::empty();
+    let shared = Subject::in_process().await;
     for number in 0..100 {
         let mut session = session(number, [1, 2]);
         session.ends_at = at_ms(2_000 + number as i64);
@@ -247,7 +317,7 @@ async fn what_is_over_takes_no_memory() {
 
     shared.clock.put_at(2_049);
 
-    assert_eq!(shared.sessions.len(), 50);
+    assert_eq!(shared.texts().len(), 50);
 }
 
 #[tokio::test]
@@ -266,8 +336,79 @@ async fn open_sessions_are_there_from_the_start() {
 
 #[tokio::test]
 async fn a_session_that_is_not_there_cannot_be_overwritten() {
-    let shared = Subject::empty();
+    let shared = Subject::in_process().await;
 
-    assert!(!shared.sessions.overwrite(session_id(1), "{}"));
+    assert!(!shared.texts().overwrite(session_id(1), "{}"));
     assert_eq!(shared.text(session_id(1)).await, None);
+}
+
+#[tokio::test]
+async fn our_writes_refresh_the_time_to_live_on_redis() {
+    let shared = Subject::on_redis().await;
+    let key = session_id(1).to_string();
+    let put = shared.ports().put_if_absent(&ours()).await;
+    put.expect("it is written");
+    let first: i64 = shared.redis().pttl(&key).await.expect("Redis answers");
+    let shortened: bool = shared
+        .redis()
+        .pexpire(&key, 60_000)
+        .await
+        .expect("Redis answers");
+
+    let written = shared.ports().write_left(&left([true, false])).await;
+
+    written.expect("it is written");
+    let refreshed: i64 = shared.redis().pttl(&key).await.expect("Redis answers");
+    assert!(shortened);
+    assert!((590_000..=600_000).contains(&first), "{first}");
+    assert!((590_000..=600_000).contains(&refreshed), "{refreshed}");
+}
+
+#[tokio::test]
+async fn something_that_is_no_string_is_replaced_on_redis() {
+    let shared = Subject::on_redis().await;
+    let key = session_id(1).to_string();
+    for round in 0..2 {
+        let () = shared.redis().del(&key).await.expect("Redis answers");
+        let pushed = shared.redis().rpush(&key, "x").await;
+        let () = pushed.expect("Redis answers");
+        assert_eq!(shared.text(session_id(1)).await, None);
+
+        if round == 0 {
+            let question = shared.ports().put_if_absent(&ours()).await;
+            assert_eq!(question, Ok(ours().question));
+        } else {
+            let written = shared.ports().write_left(&ours()).await;
+            assert_eq!(written, Ok(()));
+        }
+
+        assert_eq!(shared.text(session_id(1)).await.as_deref(), Some(WRITTEN));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leave_never_undoes_what_others_write_at_the_same_time() {
+    let shared = Subject::on_redis().await;
+    let put = shared.ports().put_if_absent(&ours()).await;
+    put.expect("it is written");
+    let (mut redis, key) = (shared.redis(), session_id(1).to_string());
+    let others = tokio::spawn(async move {
+        for number in 0..300 {
+            let text = json!({"code": number, "language": "rust"}).to_string();
+            let () = redis.set(&key, text).await.expect("Redis takes it");
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    });
+
+    while !others.is_finished() {
+        let written = shared.ports().write_left(&left([true, false])).await;
+        written.expect("it is written in a few tries");
+    }
+    let last = shared.ports().write_left(&left([true, false])).await;
+
+    last.expect("it is written");
+    let json = shared.json(session_id(1)).await;
+    assert_eq!(json["code"], 299);
+    assert_eq!(json["language"], "rust");
+    assert_eq!(json["left_users"], json!(["user-1"]));
 }

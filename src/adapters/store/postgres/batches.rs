@@ -27,6 +27,7 @@ pub(super) const EXTEND: Kind = 6;
 pub(super) const CONFIRM: Kind = 7;
 pub(super) const OPEN_SESSION: Kind = 8;
 pub(super) const LEAVE: Kind = 9;
+pub(super) const DISCARD: Kind = 10;
 
 /// Writes of one kind that share a statement.
 pub(super) struct Batch<'a> {
@@ -50,7 +51,7 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// The statements for the writes at `pending`.
     pub(super) fn of(writes: &'a [Write], pending: &[usize]) -> serde_json::Result<Self> {
-        let mut stages: Vec<[Vec<usize>; 10]> = Vec::new();
+        let mut stages: Vec<[Vec<usize>; 11]> = Vec::new();
         let mut seen: HashMap<Name<'a>, (usize, Kind)> = HashMap::new();
         let mut names = Vec::new();
         for &at in pending {
@@ -128,7 +129,9 @@ fn names_in<'a>(write: &'a Write, names: &mut Vec<Name<'a>>) {
         Write::OpenTicket(ticket) => {
             names.extend([Name::Ticket(ticket.id.0), Name::User(ticket.user.as_str())]);
         }
-        Write::CloseTicket { ticket, .. } | Write::CountAsk { ticket, .. } => {
+        Write::CloseTicket { ticket, .. }
+        | Write::CountAsk { ticket, .. }
+        | Write::DiscardTicket { ticket, .. } => {
             names.push(Name::Ticket(ticket.0));
         }
         Write::ReplaceTicket { old, new } => {
@@ -152,7 +155,7 @@ fn names_in<'a>(write: &'a Write, names: &mut Vec<Name<'a>>) {
         } => {
             names.push(Name::Match(match_id.0));
             names.extend(tickets.map(|ticket| Name::Ticket(ticket.0)));
-            for fate in fates {
+            for fate in fates.iter() {
                 if let Fate::PutBack(ticket) = fate {
                     names.push(Name::User(ticket.user.as_str()));
                 }
@@ -185,6 +188,7 @@ fn kind_of(write: &Write) -> Kind {
         Write::ConfirmMatch { .. } => CONFIRM,
         Write::OpenSession { .. } => OPEN_SESSION,
         Write::LeaveSession { .. } => LEAVE,
+        Write::DiscardTicket { .. } => DISCARD,
     }
 }
 

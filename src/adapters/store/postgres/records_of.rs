@@ -32,6 +32,7 @@ pub(super) fn row(write: &Write) -> serde_json::Result<(Uuid, Row<'_>)> {
             let sort_by = Cell::from(old.0);
             (new.id.0, Row { sort_by, cells })
         }
+        Write::DiscardTicket { ticket, at } => by_id(ticket.0, vec![at.as_ms().into()]),
         Write::CountAsk { ticket, asks } => by_id(ticket.0, vec![i64::from(*asks).into()]),
         Write::ProposeMatch(proposal) => proposed(proposal),
         Write::ConfirmMatch { match_id, side } => {
@@ -45,7 +46,7 @@ pub(super) fn row(write: &Write) -> serde_json::Result<(Uuid, Row<'_>)> {
             fates,
             opens,
             at,
-        } => ended(*match_id, *ending, *tickets, fates, opens.as_ref(), *at)?,
+        } => ended(*match_id, *ending, *tickets, fates, opens.as_deref(), *at)?,
         Write::OpenSession {
             session,
             tickets,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::rows::{self, IN_SESSION, MATCHED, OPEN, WAITING};
 use super::cells::PgId;
-use crate::domain::{Refusal, Side, Ticket, TicketId, Write, WriteOutcome};
+use crate::domain::{Refusal, Side, Ticket, TicketId, TicketOutcome, Write, WriteOutcome};
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
 
@@ -28,7 +28,7 @@ impl Questions {
                 self.tickets.insert(ticket.id.0);
                 self.users.insert(ticket.user.to_string());
             }
-            Write::CloseTicket { ticket, .. } => {
+            Write::CloseTicket { ticket, .. } | Write::DiscardTicket { ticket, .. } => {
                 self.tickets.insert(ticket.0);
             }
             Write::ReplaceTicket { old, new } => self.tickets.extend([old.0, new.id.0]),
@@ -134,6 +134,12 @@ impl Facts {
                 let waits = self.waits(old.0, new.user.as_str());
                 (!waits).then(|| not_waiting(*old))
             }
+            Write::DiscardTicket { ticket, .. } => match self.status(ticket.0) {
+                Some(status) if status == rows::ended_status(TicketOutcome::Refused) => {
+                    Some(WriteOutcome::Stored)
+                }
+                _ => Some(not_waiting(*ticket)),
+            },
             Write::CountAsk { ticket, .. } => Some(not_waiting(*ticket)),
             Write::ProposeMatch(proposal) => {
                 if self.matches.contains_key(&proposal.id.0) {

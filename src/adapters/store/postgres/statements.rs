@@ -314,6 +314,16 @@ RETURNING matches.id",
     parameters: &[Ids, Numbers],
 };
 
+/// Refused where the ticket is not live.
+pub(super) const DISCARD_TICKETS: Statement = Statement {
+    text: "
+UPDATE tickets SET status = 'refused', match_id = NULL, ended_at_ms = given.at_ms
+FROM unnest($1::uuid[], $2::bigint[]) AS given (id, at_ms)
+WHERE tickets.id = given.id AND tickets.ended_at_ms IS NULL
+RETURNING tickets.id",
+    parameters: &[Ids, Numbers],
+};
+
 /// What is known of tickets.
 pub(super) const FIND_TICKETS: Statement = Statement {
     text: "SELECT id, user_id, status FROM tickets WHERE id = ANY ($1::uuid[])",
@@ -344,7 +354,7 @@ FROM matches WHERE session_id = ANY ($2::uuid[])",
 };
 
 /// All of them; a connection prepares them when it is made.
-pub(super) const ALL: [Statement; 15] = [
+pub(super) const ALL: [Statement; 16] = [
     CLOSE_TICKETS,
     END_MATCHES,
     REPLACE_TICKETS,
@@ -355,6 +365,7 @@ pub(super) const ALL: [Statement; 15] = [
     CONFIRM_MATCHES,
     OPEN_SESSIONS,
     LEAVE_SESSIONS,
+    DISCARD_TICKETS,
     LOCK_MATCHES,
     LOCK_TICKETS,
     FIND_TICKETS,
@@ -363,12 +374,12 @@ pub(super) const ALL: [Statement; 15] = [
 ];
 
 /// Where the statement that locks matches stands in [`ALL`].
-pub(super) const LOCKS_MATCHES: usize = 10;
+pub(super) const LOCKS_MATCHES: usize = 11;
 /// Where the statement that locks tickets stands in [`ALL`].
-pub(super) const LOCKS_TICKETS: usize = 11;
+pub(super) const LOCKS_TICKETS: usize = 12;
 /// Where [`FIND_TICKETS`] stands in [`ALL`].
-pub(super) const FINDS_TICKETS: usize = 12;
+pub(super) const FINDS_TICKETS: usize = 13;
 /// Where [`FIND_LIVE`] stands in [`ALL`].
-pub(super) const FINDS_LIVE: usize = 13;
+pub(super) const FINDS_LIVE: usize = 14;
 /// Where [`FIND_MATCHES`] stands in [`ALL`].
-pub(super) const FINDS_MATCHES: usize = 14;
+pub(super) const FINDS_MATCHES: usize = 15;

@@ -1,0 +1,14 @@
+//! The queues' mirror and the shared sessions on Redis.
+
+mod desired;
+mod link;
+mod marker;
+mod mirror;
+mod rewrite;
+mod sessions;
+mod unknown;
+
+pub use link::{InvalidRedis, RedisLink, RedisOptions};
+pub use mirror::{OpenSessions, RedisMirror};
+pub use sessions::RedisSessions;
+pub use unknown::{FoundSession, ScanSummary};

@@ -1,0 +1,308 @@
+//! Sends what waits in the outbox to the broker.
+
+mod decisions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use rand::Rng;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use self::decisions::{Held, Round, Verdicts, retry_wait};
+use crate::domain::{EventId, Timestamp};
+use crate::observability::{
+    EVENTS_FAILED, EVENTS_GIVEN_UP, EVENTS_PUBLISHED, EVENTS_UNROUTABLE, OUTBOX_OLDEST, OUTBOX_ROWS,
+};
+use crate::ports::{Away, Clock, Outbox, Publisher};
+
+/// Announcements in flight at a time.
+const BATCH: usize = 256;
+/// How often the backlog is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How often warnings about one thing are repeated.
+const WARN_EVERY: Duration = Duration::from_secs(30);
+/// How often sent announcements are removed.
+const REMOVE_EVERY: Duration = Duration::from_secs(30);
+/// Sent announcements that are removed in one step, and steps in a row.
+const REMOVE_STEP: usize = 500;
+const REMOVE_STEPS_MAX: usize = 20;
+/// Rounds in a row that failed as a whole after which the first announcement is put off: should it
+/// be what breaks the connection, the others pass.
+const FAILED_ROUNDS_MAX: u32 = 3;
+/// First and longest wait while the broker or the store is away.
+const AWAY_FIRST_MS: u64 = 100;
+const AWAY_MAX_MS: u64 = 5_000;
+
+/// How the relay behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayOptions {
+    /// How often the outbox is looked into when nobody wakes the relay, in milliseconds.
+    pub poll_ms: u64,
+    /// How long sent announcements are kept, in milliseconds.
+    pub retention_ms: u64,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            poll_ms: 500,
+            retention_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+/// Sends what waits in the outbox, at least once each and in order within a session.
+pub struct OutboxRelay {
+    outbox: Arc<dyn Outbox>,
+    publisher: Arc<dyn Publisher>,
+    clock: Arc<dyn Clock>,
+    woken: Arc<Notify>,
+    options: RelayOptions,
+    held: Held,
+    /// Confirmed by the broker, but not yet marked.
+    unmarked: Vec<EventId>,
+    failed_rounds: u32,
+    away_ms: u64,
+    unroutable_warning: Warning,
+    away_warning: Warning,
+}
+
+/// A warning that is not repeated too often.
+#[derive(Debug, Default)]
+struct Warning {
+    next_at: Option<Instant>,
+    kept_back: u64,
+}
+
+/// What a round left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// There may be more.
+    GoOn,
+    /// Nothing is due.
+    Idle,
+    /// Try again in so many milliseconds.
+    Retry(u64),
+}
+
+impl OutboxRelay {
+    /// A relay that looks into the outbox when `woken`, and now and then by itself.
+    pub fn new(
+        outbox: Arc<dyn Outbox>,
+        publisher: Arc<dyn Publisher>,
+        clock: Arc<dyn Clock>,
+        woken: Arc<Notify>,
+        options: RelayOptions,
+    ) -> Self {
+        Self {
+            outbox,
+            publisher,
+            clock,
+            woken,
+            options,
+            held: Held::default(),
+            unmarked: Vec::new(),
+            failed_rounds: 0,
+            away_ms: AWAY_FIRST_MS,
+            unroutable_warning: Warning::default(),
+            away_warning: Warning::default(),
+        }
+    }
+
+    /// Runs until `stop` becomes true; what is in flight by then is finished first.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let (mut next_measure, mut next_removal) = (Instant::now(), Instant::now());
+        while !*stop.borrow() {
+            let next = self.round().await;
+            if Instant::now() >= next_measure {
+                next_measure = Instant::now() + MEASURE_EVERY;
+                self.measure().await;
+            }
+            if next == Next::Idle && Instant::now() >= next_removal {
+                next_removal = Instant::now() + REMOVE_EVERY;
+                self.remove_sent().await;
+            }
+            match next {
+                Next::GoOn => {}
+                Next::Idle => tokio::select! {
+                    () = self.woken.notified() => {}
+                    () = sleep(Duration::from_millis(self.options.poll_ms)) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                },
+                Next::Retry(ms) => tokio::select! {
+                    () = sleep(Duration::from_millis(ms)) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                },
+            }
+        }
+        // A last try; what stays unmarked is sent again after the next start.
+        if !self.unmarked.is_empty() && self.mark_sent().await.is_err() {
+            debug!("some announcements that were sent could not be marked");
+        }
+    }
+
+    /// Sends what is due.
+    async fn round(&mut self) -> Next {
+        match self.try_round().await {
+            Ok(next) => next,
+            Err(away) => self.retry(&away),
+        }
+    }
+
+    async fn try_round(&mut self) -> Result<Next, Away> {
+        // First of all: what is not marked would be sent again.
+        self.mark_sent().await?;
+        let now = self.clock.now();
+        let due = self.outbox.due(now, BATCH).await?;
+        if due.is_empty() {
+            self.away_ms = AWAY_FIRST_MS;
+            return Ok(Next::Idle);
+        }
+        let round = Round::new(due, &mut self.held, now);
+        if !round.behind.is_empty() {
+            self.outbox.put_off(&round.behind).await?;
+        }
+        if round.events.is_empty() {
+            return Ok(Next::GoOn);
+        }
+        let published = self.publisher.publish(&round.events).await;
+        let (now, jitter) = (self.clock.now(), rand::rng().random_range(0.8..1.2));
+        let verdicts = Verdicts::new(&round, &published, now, jitter);
+        self.count(&verdicts);
+        self.unmarked.extend(&verdicts.sent);
+        self.unmarked.extend(&verdicts.given_up);
+        if let Some(away) = &verdicts.all_failed {
+            return self.after_failed_round(&round, away, now, jitter).await;
+        }
+        self.failed_rounds = 0;
+        self.away_ms = AWAY_FIRST_MS;
+        for (event, until) in &verdicts.put_off {
+            self.held.hold(event.session, event.id, *until);
+        }
+        let put_off: Vec<_> = verdicts
+            .put_off
+            .iter()
+            .map(|(event, at)| (event.id, *at))
+            .collect();
+        self.mark_sent().await?;
+        if !put_off.is_empty() {
+            self.outbox.put_off(&put_off).await?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// The broker is away, or one of these breaks the connection.
+    async fn after_failed_round(
+        &mut self,
+        round: &Round,
+        away: &Away,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Result<Next, Away> {
+        self.failed_rounds += 1;
+        if self.failed_rounds >= FAILED_ROUNDS_MAX
+            && round.events.len() > 1
+            && let Some(first) = round.events.first()
+        {
+            let until = now.plus_ms(retry_wait(first.attempts, jitter));
+            self.held.hold(first.session, first.id, until);
+            self.outbox.put_off(&[(first.id, until)]).await?;
+        }
+        Ok(self.retry(away))
+    }
+
+    fn retry(&mut self, away: &Away) -> Next {
+        if self.away_warning.is_due() {
+            warn!(reason = away.reason, "announcements wait: {away}");
+        }
+        let wait_ms = (self.away_ms as f64 * rand::rng().random_range(0.8..1.2)) as u64;
+        self.away_ms = (self.away_ms * 2).min(AWAY_MAX_MS);
+        Next::Retry(wait_ms)
+    }
+
+    async fn mark_sent(&mut self) -> Result<(), Away> {
+        if !self.unmarked.is_empty() {
+            let now = self.clock.now();
+            self.outbox.mark_sent(&self.unmarked, now).await?;
+            self.unmarked.clear();
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, verdicts: &Verdicts) {
+        counter!(EVENTS_PUBLISHED).increment(verdicts.sent.len() as u64);
+        counter!(EVENTS_FAILED).increment(verdicts.failed);
+        counter!(EVENTS_GIVEN_UP).increment(verdicts.given_up.len() as u64);
+        counter!(EVENTS_UNROUTABLE).increment(verdicts.unroutable);
+        if verdicts.unroutable > 0 {
+            self.unroutable_warning.kept_back += verdicts.unroutable;
+            let tries = self.unroutable_warning.kept_back;
+            if self.unroutable_warning.is_due() {
+                self.unroutable_warning.kept_back = 0;
+                warn!(
+                    tries,
+                    "no queue takes match.found: announcements wait ({tries} tries since the last warning)"
+                );
+            }
+        }
+        if !verdicts.given_up.is_empty() {
+            let events = verdicts.given_up.len();
+            warn!(
+                events,
+                "no queue took {events} announcements until their sessions had ended"
+            );
+        }
+    }
+
+    async fn measure(&self) {
+        if let Ok(backlog) = self.outbox.backlog().await {
+            let now = self.clock.now();
+            let oldest_ms = backlog.oldest.map_or(0, |oldest| now.ms_since(oldest));
+            gauge!(OUTBOX_ROWS).set(backlog.rows as f64);
+            gauge!(OUTBOX_OLDEST).set(oldest_ms as f64 / 1_000.0);
+        }
+    }
+
+    /// Removes what was sent long ago, in small steps: others write to the same store.
+    async fn remove_sent(&self) {
+        let retention_ms = i64::try_from(self.options.retention_ms).unwrap_or(i64::MAX);
+        let before = self.clock.now().as_ms().saturating_sub(retention_ms);
+        let mut removed = 0;
+        for _ in 0..REMOVE_STEPS_MAX {
+            let before = Timestamp::from_ms(before);
+            match self.outbox.remove_sent(before, REMOVE_STEP).await {
+                Ok(rows) => {
+                    removed += rows;
+                    if rows < REMOVE_STEP {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        if removed > 0 {
+            info!(
+                removed,
+                "{removed} announcements that were sent long ago were removed"
+            );
+        }
+    }
+}
+
+impl Warning {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.next_at.is_none_or(|at| at <= now);
+        if is_due {
+            self.next_at = Some(now + WARN_EVERY);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests;

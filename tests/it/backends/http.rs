@@ -1,0 +1,336 @@
+//! The question and the user service, against services that misbehave.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use matchmaker::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
+use matchmaker::domain::{Difficulty, Question, Topic, Wish};
+use matchmaker::ports::{Away, BearerToken, Questions, Users};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+/// What the stub does with a request.
+#[derive(Debug, Clone)]
+enum Conduct {
+    Answer(u16, String),
+    Redirect(String),
+    Hang,
+    HangInBody,
+    Close,
+    Garbage,
+    /// A body of so many bytes, without a length in the head.
+    Endless(usize),
+}
+
+/// A small service that does what it is told, and remembers what it was asked.
+#[derive(Clone)]
+struct Stub {
+    port: u16,
+    conduct: Arc<Mutex<Conduct>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Stub {
+    async fn new(conduct: Conduct) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stub = Self {
+            port: listener.local_addr().expect("it is bound").port(),
+            conduct: Arc::new(Mutex::new(conduct)),
+            requests: Arc::default(),
+            open: Arc::default(),
+        };
+        let serving = stub.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let stub = serving.clone();
+                tokio::spawn(async move {
+                    stub.open.fetch_add(1, Ordering::SeqCst);
+                    let _ = stub.serve(stream).await;
+                    stub.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        stub
+    }
+
+    fn now(&self, conduct: Conduct) {
+        *self.conduct.lock().expect("not poisoned") = conduct;
+    }
+
+    fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("not poisoned").clone()
+    }
+
+    async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut held = Vec::new();
+        loop {
+            while !held.windows(4).any(|it| it == b"\r\n\r\n") {
+                let mut some = [0; 4096];
+                match stream.read(&mut some).await? {
+                    0 => return Ok(()),
+                    read => held.extend_from_slice(&some[..read]),
+                }
+            }
+            let head = String::from_utf8_lossy(&held).into_owned();
+            held.clear();
+            self.requests.lock().expect("not poisoned").push(head);
+            let conduct = self.conduct.lock().expect("not poisoned").clone();
+            let json = "content-type: application/json\r\n";
+            match conduct {
+                Conduct::Answer(status, body) => {
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 {status} X\r\n{json}content-length: {length}\r\n\r\n");
+                    stream.write_all(head.as_bytes()).await?;
+                    stream.write_all(body.as_bytes()).await?;
+                }
+                Conduct::Redirect(to) => {
+                    let head =
+                        format!("HTTP/1.1 302 X\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+                    stream.write_all(head.as_bytes()).await?;
+                }
+                Conduct::Hang => sleep_until_closed(&mut stream).await?,
+                Conduct::HangInBody => {
+                    let head = format!("HTTP/1.1 200 OK\r\n{json}content-length: 100\r\n\r\n[");
+                    stream.write_all(head.as_bytes()).await?;
+                    sleep_until_closed(&mut stream).await?;
+                }
+                Conduct::Close => return Ok(()),
+                Conduct::Garbage => stream.write_all(b"\x00\x01 no HTTP at all\r\n\r\n").await?,
+                Conduct::Endless(bytes) => {
+                    let head = format!("HTTP/1.1 200 OK\r\n{json}connection: close\r\n\r\n");
+                    stream.write_all(head.as_bytes()).await?;
+                    for _ in 0..bytes.div_ceil(4_096) {
+                        stream.write_all(&[b' '; 4_096]).await?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+async fn sleep_until_closed(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.read(&mut [0; 1]).await.map(drop)
+}
+
+fn questions_at(stub: &Stub) -> HttpQuestions {
+    let calls = HttpCalls::start().expect("a thread");
+    HttpQuestions::new(calls, &stub.base(), "/api/v1").expect("a URL")
+}
+
+fn users_at(stub: &Stub) -> HttpUsers {
+    let calls = HttpCalls::start().expect("a thread");
+    HttpUsers::new(calls, &stub.base(), "/users/me").expect("a URL")
+}
+
+fn wish(topic: &str) -> Wish {
+    Wish {
+        difficulty: Difficulty::Easy,
+        topic: Topic::parse(topic).expect("a topic"),
+    }
+}
+
+fn good() -> Conduct {
+    let body = r#"[{"id": 17, "title": "Two Sum", "difficulty": "Easy", "topics": ["Array"], "is_active": true},
+                   {"id": 18, "title": "Old", "difficulty": "Easy", "topics": ["Array"], "is_active": false}]"#;
+    Conduct::Answer(200, body.to_owned())
+}
+
+fn two_sum() -> Question {
+    Question {
+        id: 17,
+        title: "Two Sum".into(),
+        difficulty: "easy".into(),
+        topics: vec!["Array".into()],
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let answer = call.await;
+    (answer, began.elapsed())
+}
+
+#[tokio::test]
+async fn the_question_service_is_asked_as_the_contract_says() {
+    let stub = Stub::new(good()).await;
+    let questions = questions_at(&stub);
+    let token = BearerToken::new("a.b.c");
+
+    let first = questions.pick(&wish("Hash Table & Co"), Some(&token)).await;
+    let second = questions.pick(&wish("Array"), None).await;
+
+    assert_eq!(first, Ok(two_sum()));
+    assert_eq!(second, Ok(two_sum()));
+    let requests = stub.requests();
+    assert_eq!(requests.len(), 2);
+    let path = "GET /api/v1/questions/filter/topics-difficulty?difficulty=easy&topics=Hash+Table+%26+Co HTTP/1.1\r\n";
+    assert!(requests[0].starts_with(path), "{}", requests[0]);
+    let lower = requests[0].to_lowercase();
+    assert!(lower.contains("authorization: bearer a.b.c\r\n"), "{lower}");
+    assert!(!requests[1].to_lowercase().contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_question_is_picked_at_random() {
+    let body: Vec<String> = (1..=3)
+        .map(|id| format!(r#"{{"id": {id}, "title": "T"}}"#))
+        .collect();
+    let body = format!("[{}]", body.join(","));
+    let stub = Stub::new(Conduct::Answer(200, body)).await;
+    let questions = questions_at(&stub);
+
+    let mut seen = [0; 3];
+    for _ in 0..90 {
+        let question = questions.pick(&wish("Array"), None).await.expect("one");
+        seen[usize::try_from(question.id).expect("small") - 1] += 1;
+    }
+
+    assert!(seen.iter().all(|times| *times > 5), "{seen:?}");
+}
+
+#[tokio::test]
+async fn failures_that_may_pass_are_tried_three_times_and_others_once() {
+    let elsewhere = Stub::new(good()).await;
+    let many = vec!["{\"id\": 1, \"title\": \"x\"}"; 20_000].join(",");
+    let cases = [
+        (Conduct::Answer(500, "[]".into()), 3),
+        (Conduct::Answer(429, "[]".into()), 3),
+        (Conduct::Answer(200, "[]".into()), 3),
+        (Conduct::Answer(200, "garbage".into()), 3),
+        (Conduct::Answer(200, format!("[{many}]")), 3),
+        (Conduct::Redirect(elsewhere.base()), 3),
+        (Conduct::Close, 3),
+        (Conduct::Garbage, 3),
+        (Conduct::Endless(10_000_000), 3),
+        (Conduct::Answer(404, "[]".into()), 1),
+        (Conduct::Answer(401, "[]".into()), 1),
+    ];
+    for (conduct, tries) in cases {
+        let stub = Stub::new(conduct.clone()).await;
+        let (failed, took) = timed(questions_at(&stub).pick(&wish("Array"), None)).await;
+
+        let case = format!("{conduct:?}");
+        let case = &case[..case.len().min(80)];
+        let away = failed.expect_err(case);
+        assert_eq!(away.backend, "question service");
+        assert_eq!(stub.requests().len(), tries, "{case}: {away}");
+        assert!(took < Duration::from_secs(3), "{case}: {took:?}");
+    }
+    assert_eq!(elsewhere.requests().len(), 0, "redirects are not followed");
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_takes_four_seconds_and_delays_nobody_else() {
+    for conduct in [Conduct::Hang, Conduct::HangInBody] {
+        let stub = Stub::new(conduct).await;
+        let healthy = Stub::new(good()).await;
+        let calls = HttpCalls::start().expect("a thread");
+        let questions = HttpQuestions::new(calls.clone(), &stub.base(), "").expect("a URL");
+        let others = HttpUsers::new(calls, &healthy.base(), "/users/me").expect("a URL");
+
+        let topics: Vec<Wish> = (0..600).map(|it| wish(&format!("topic {it}"))).collect();
+        let hanging = join_all(topics.iter().map(|it| timed(questions.pick(it, None))));
+        let other = async {
+            sleep(Duration::from_millis(1_500)).await;
+            timed(others.admits(&BearerToken::new("t"))).await
+        };
+        let (hanging, (admitted, took)) = tokio::join!(hanging, other);
+
+        assert_eq!(admitted, Ok(true));
+        assert!(took < Duration::from_millis(800), "{took:?}");
+        for (answer, took) in hanging {
+            assert!(answer.is_err());
+            assert!(took < Duration::from_millis(4_700), "{took:?}");
+        }
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(
+            stub.open.load(Ordering::SeqCst),
+            0,
+            "connections are closed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_known_question_is_used_while_the_service_is_away_and_only_of_that_bucket() {
+    let stub = Stub::new(good()).await;
+    let questions = questions_at(&stub);
+    let known = questions.pick(&wish("Array"), None).await;
+    assert_eq!(known, Ok(two_sum()));
+
+    stub.now(Conduct::Hang);
+    let (first, took) = timed(questions.pick(&wish("ARRAY"), None)).await;
+    let (second, at_once) = timed(questions.pick(&wish("Array"), None)).await;
+    stub.now(Conduct::Answer(500, String::new()));
+    let unknown = questions.pick(&wish("Graph"), None).await;
+    stub.now(good());
+    sleep(Duration::from_millis(2_100)).await;
+    let asked_before = stub.requests().len();
+    let again = questions.pick(&wish("Array"), None).await;
+
+    assert_eq!(first, Ok(two_sum()));
+    assert!(took < Duration::from_millis(4_700), "{took:?}");
+    assert_eq!(second, Ok(two_sum()));
+    assert!(at_once < Duration::from_millis(100), "{at_once:?}");
+    assert!(unknown.is_err());
+    assert_eq!(again, Ok(two_sum()));
+    assert_eq!(stub.requests().len(), asked_before + 1);
+}
+
+#[tokio::test]
+async fn the_user_service_admits_refuses_or_is_away_and_is_not_asked_again_at_once() {
+    let stub = Stub::new(Conduct::Answer(200, r#"{"id": "u"}"#.into())).await;
+    let users = users_at(&stub);
+    let token = |name: &str| BearerToken::new(name);
+
+    assert_eq!(users.admits(&token("good")).await, Ok(true));
+    stub.now(Conduct::Answer(401, String::new()));
+    assert_eq!(users.admits(&token("bad")).await, Ok(false));
+    stub.now(Conduct::Answer(403, String::new()));
+    assert_eq!(users.admits(&token("worse")).await, Ok(false));
+    stub.now(Conduct::Answer(500, String::new()));
+    for name in ["good", "bad", "good"] {
+        assert_eq!(users.admits(&token(name)).await, Ok(name == "good"));
+    }
+    let away = users.admits(&token("other")).await;
+
+    assert!(matches!(
+        away,
+        Err(Away {
+            backend: "user service",
+            ..
+        })
+    ));
+    let requests = stub.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests[0].starts_with("GET /users/me HTTP/1.1\r\n"));
+    assert!(
+        requests[0]
+            .to_lowercase()
+            .contains("authorization: bearer good\r\n")
+    );
+    for conduct in [
+        Conduct::Redirect(stub.base()),
+        Conduct::Garbage,
+        Conduct::Close,
+    ] {
+        stub.now(conduct);
+        assert!(users.admits(&token("other")).await.is_err());
+    }
+    stub.now(Conduct::Hang);
+    let (hangs, took) = timed(users.admits(&token("other"))).await;
+    assert!(hangs.is_err());
+    assert!(took < Duration::from_millis(2_500), "{took:?}");
+    stub.now(Conduct::Answer(200, String::new()));
+    assert_eq!(users.admits(&token("other")).await, Ok(true));
+}

@@ -1,0 +1,261 @@
+//! The publisher on a real RabbitMQ.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Connection, ConnectionProperties, Consumer};
+use matchmaker::adapters::{RabbitOptions, RabbitPublisher};
+use matchmaker::ports::{Announcement, Published, Publisher};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+use super::subject::{at_ms, event_id, session_id};
+use crate::servers::{self, RabbitMq};
+
+const QUEUE: &str = "collaboration_session_created";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn publisher_to(url: &str) -> RabbitPublisher {
+    let options = RabbitOptions {
+        url: url.to_owned(),
+        root_certificates: None,
+    };
+    RabbitPublisher::new(&options, Handle::current()).expect("a URL of RabbitMQ")
+}
+
+pub(super) fn announcement(number: u64) -> Announcement {
+    Announcement {
+        id: event_id(number),
+        session: session_id(number),
+        routing_key: "match.found".into(),
+        body: format!(r#"{{"event_type":"match.found","number":{number}}}"#),
+        created_at: at_ms(1_762_756_823_999),
+        session_ends_at: at_ms(i64::MAX),
+        attempts: 0,
+    }
+}
+
+/// The queue as the collaboration service declares it, and its consumer.
+pub(super) struct Collaboration {
+    _connection: Connection,
+    consumer: Consumer,
+}
+
+impl Collaboration {
+    pub(super) async fn listen(url: &str) -> lapin::Result<Self> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        let durable = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        channel
+            .queue_declare(QUEUE.into(), durable, FieldTable::default())
+            .await?;
+        channel
+            .queue_bind(
+                QUEUE.into(),
+                "matching.events".into(),
+                "match.found".into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        let consumer = channel
+            .basic_consume(
+                QUEUE.into(),
+                "collaboration".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        Ok(Self {
+            _connection: connection,
+            consumer,
+        })
+    }
+
+    /// The next message; nothing when the connection is lost.
+    pub(super) async fn next(&mut self) -> Option<(BasicProperties, String)> {
+        let delivery = timeout(PATIENCE, self.consumer.next()).await;
+        let delivery = delivery.expect("a message comes in time")?.ok()?;
+        delivery.ack(BasicAckOptions::default()).await.ok()?;
+        let body = String::from_utf8(delivery.data.clone()).expect("it is text");
+        Some((delivery.properties.clone(), body))
+    }
+
+    async fn numbers(&mut self, count: usize) -> Vec<String> {
+        let mut bodies = Vec::new();
+        for _ in 0..count {
+            bodies.push(self.next().await.expect("the connection holds").1);
+        }
+        bodies
+    }
+}
+
+/// Publishes until that works, as the relay does.
+async fn publish_until_confirmed(publisher: &RabbitPublisher, event: &Announcement) {
+    let began = Instant::now();
+    loop {
+        let published = publisher.publish(std::slice::from_ref(event)).await;
+        if published == [Published::Confirmed] {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{published:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn assert_failed(published: &[Published]) {
+    let failed = |it: &Published| matches!(it, Published::Failed(_));
+    assert!(published.iter().all(failed), "{published:?}");
+}
+
+#[tokio::test]
+async fn the_collaboration_service_gets_exactly_what_the_contract_says() {
+    let place = servers::rabbitmq().vhost();
+    let publisher = publisher_to(&place.url());
+    publisher.connect().await.expect("RabbitMQ answers");
+    let mut collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
+
+    let published = publisher.publish(&[announcement(1)]).await;
+
+    assert_eq!(published, [Published::Confirmed]);
+    let (properties, body) = collaboration.next().await.expect("it arrives");
+    assert_eq!(body, announcement(1).body);
+    let text = |it: &Option<lapin::types::ShortString>| it.as_ref().map(ToString::to_string);
+    assert_eq!(
+        text(properties.content_type()).as_deref(),
+        Some("application/json")
+    );
+    let id = event_id(1).to_string();
+    assert_eq!(text(properties.message_id()), Some(id));
+    assert_eq!(*properties.delivery_mode(), Some(2));
+    assert_eq!(*properties.timestamp(), Some(1_762_756_823));
+    publisher.close().await;
+    assert_failed(&publisher.publish(&[announcement(2)]).await);
+}
+
+#[tokio::test]
+async fn what_no_queue_takes_is_told_and_what_is_in_flight_together_keeps_its_order() {
+    let place = servers::rabbitmq().vhost();
+    let publisher = publisher_to(&place.url());
+    let mut other = announcement(2);
+    other.routing_key = "match.other".into();
+
+    let unroutable = publisher.publish(&[announcement(1), other.clone()]).await;
+    let mut collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
+    let mut events: Vec<Announcement> = (0..1_000).map(announcement).collect();
+    events[500] = other;
+    let began = Instant::now();
+    let published = publisher.publish(&events).await;
+    eprintln!("1,000 confirmed in {:?}", began.elapsed());
+
+    assert_eq!(unroutable, [Published::Unroutable, Published::Unroutable]);
+    for (number, published) in published.iter().enumerate() {
+        let expected = match number {
+            500 => Published::Unroutable,
+            _ => Published::Confirmed,
+        };
+        assert_eq!(*published, expected, "{number}");
+    }
+    let expected: Vec<String> = (0..1_000)
+        .filter(|number| *number != 500)
+        .map(|number| announcement(number).body)
+        .collect();
+    assert_eq!(collaboration.numbers(999).await, expected);
+    assert_eq!(publisher.publish(&[]).await, []);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_there_or_never_answers_keeps_nobody_waiting() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let silent_port = silent.local_addr().expect("it is bound").port();
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let closed_port = closed.local_addr().expect("it is bound").port();
+    drop(closed);
+
+    let nowhere = publisher_to(&format!("amqp://127.0.0.1:{closed_port}"));
+    let began = Instant::now();
+    assert_failed(&nowhere.publish(&[announcement(1), announcement(2)]).await);
+    assert!(nowhere.connect().await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(2));
+
+    let hangs = publisher_to(&format!("amqp://127.0.0.1:{silent_port}"));
+    let began = Instant::now();
+    assert_failed(&hangs.publish(&[announcement(1)]).await);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let began = Instant::now();
+    hangs.close().await;
+    assert!(began.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_without_telling_it() {
+    let place = servers::rabbitmq().vhost();
+    let url = place.url().replace(servers::PASSWORD, "wrong-secret");
+    let publisher = publisher_to(&url);
+
+    let refused = publisher.connect().await.expect_err("it is refused");
+
+    assert!(!refused.to_string().contains("wrong-secret"), "{refused}");
+    for url in ["", "http://u:secret@h", "amqp://u:secret@h:port"] {
+        let options = RabbitOptions {
+            url: url.to_owned(),
+            root_certificates: None,
+        };
+        let refused = RabbitPublisher::new(&options, Handle::current());
+        let error = refused.err().expect("refused").to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_was_killed_frozen_or_full_is_used_again_by_itself() {
+    let server = RabbitMq::own();
+    let place = server.vhost();
+    let publisher = publisher_to(&place.url());
+    publisher.connect().await.expect("RabbitMQ answers");
+    let collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
+    drop(collaboration);
+    publish_until_confirmed(&publisher, &announcement(1)).await;
+
+    server.kill();
+    assert_failed(&publisher.publish(&[announcement(2)]).await);
+    server.restart().await;
+    publish_until_confirmed(&publisher, &announcement(2)).await;
+
+    let alarm = "{{resource_limit, memory, node()}, []}";
+    server.evaluate(&format!("rabbit_alarm:set_alarm({alarm})."));
+    let began = Instant::now();
+    assert_failed(&publisher.publish(&[announcement(3)]).await);
+    assert!(began.elapsed() < Duration::from_secs(7));
+    let began = Instant::now();
+    assert_failed(&publisher.publish(&[announcement(3)]).await);
+    assert!(began.elapsed() < Duration::from_secs(1), "it is known");
+    server.evaluate("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).");
+    publish_until_confirmed(&publisher, &announcement(3)).await;
+
+    server.pause();
+    let began = Instant::now();
+    assert_failed(&publisher.publish(&[announcement(4)]).await);
+    assert!(began.elapsed() < Duration::from_secs(7));
+    assert_failed(&publisher.publish(&[announcement(4)]).await);
+    assert!(began.elapsed() < Duration::from_secs(12));
+    server.resume();
+    publish_until_confirmed(&publisher, &announcement(4)).await;
+
+    let mut collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
+    let mut bodies = Vec::new();
+    while bodies.last() != Some(&announcement(4).body) {
+        bodies.extend(collaboration.numbers(1).await);
+    }
+    for number in 1..=4 {
+        assert!(bodies.contains(&announcement(number).body), "{bodies:?}");
+    }
+    publisher.close().await;
+}
