@@ -93,6 +93,14 @@ impl Board {
         self.tickets.len()
     }
 
+    /// Every open session.
+    pub fn sessions(&self) -> Vec<Arc<SessionRecord>> {
+        self.sessions
+            .iter()
+            .map(|record| Arc::clone(&record))
+            .collect()
+    }
+
     /// How many sessions are open.
     pub fn sessions_len(&self) -> usize {
         self.sessions.len()

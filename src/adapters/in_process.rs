@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tracing::info;
 
 use super::documents::{self, MATCH_FOUND};
-use crate::domain::{Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
+use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
 use crate::ports::{
     Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
 };
@@ -38,22 +38,43 @@ impl QueueMirror for NoMirror {
     fn note(&self, _: QueueChange) {}
 }
 
-/// A store whose announcements nobody relays: they stay in the outbox, and the log tells of each.
-pub struct LoggedAnnouncements<S>(pub Arc<S>);
+/// What is told of each announcement that has been stored.
+pub type OnAnnounced = Arc<dyn Fn(SessionId, EventId) + Send + Sync>;
 
-impl<S: Store> Store for LoggedAnnouncements<S> {
+/// A store that tells when an announcement waits in the outbox.
+pub struct Announcing<S> {
+    store: Arc<S>,
+    told: OnAnnounced,
+}
+
+impl<S> Announcing<S> {
+    /// Stores in `store`.
+    pub fn new(store: Arc<S>, told: OnAnnounced) -> Self {
+        Self { store, told }
+    }
+
+    /// For a server without a broker: the log tells, and the announcement stays where it is.
+    pub fn logged(store: Arc<S>) -> Self {
+        let told = |session: SessionId, event: EventId| {
+            info!(%session, event = %event, "{MATCH_FOUND} {event} stays in the outbox: no RABBITMQ_URL");
+        };
+        Self::new(store, Arc::new(told))
+    }
+}
+
+impl<S: Store> Store for Announcing<S> {
     fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone) {
         let Write::OpenSession { session, event, .. } = &write else {
-            return self.0.submit(write, deadline, done);
+            return self.store.submit(write, deadline, done);
         };
-        let (session, event) = (session.id, *event);
-        let told = move |outcome| {
+        let (session, event, told) = (session.id, *event, Arc::clone(&self.told));
+        let tell = move |outcome| {
             if outcome == WriteOutcome::Stored {
-                info!(%session, %event, "{MATCH_FOUND} {event} stays in the outbox: no RABBITMQ_URL");
+                told(session, event);
             }
             done(outcome);
         };
-        self.0.submit(write, deadline, Box::new(told));
+        self.store.submit(write, deadline, Box::new(tell));
     }
 }
 

@@ -12,7 +12,7 @@ pub mod schema;
 pub mod store;
 
 pub use clock::SystemClock;
-pub use in_process::{InProcessSessions, LoggedAnnouncements, NoMirror};
+pub use in_process::{Announcing, InProcessSessions, NoMirror, OnAnnounced};
 pub use questions::{BuiltInQuestions, QuestionsError};
 pub use rabbitmq::{InvalidBroker, RabbitOptions, RabbitPublisher};
 pub use relay::{OutboxRelay, RelayOptions};

@@ -1,5 +1,6 @@
 //! The composition root: builds the adapters, starts the actors, serves, and shuts down in order.
 
+mod backends;
 mod broken;
 mod listener;
 mod recovery;
@@ -14,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::adapters::QuestionsError;
-use crate::adapters::store::StoreOpenError;
+use crate::adapters::store::{PostgresOpenError, StoreOpenError};
 use crate::observability;
 use crate::ports::Away;
 use crate::settings::Settings;
@@ -43,6 +44,12 @@ pub enum AppError {
     /// The built-in questions cannot be read.
     #[error(transparent)]
     Questions(#[from] QuestionsError),
+    /// PostgreSQL cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
+    /// A neighbour cannot be used as it is configured.
+    #[error("{0}")]
+    Neighbour(String),
     /// The operating system refused something else.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

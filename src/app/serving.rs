@@ -1,7 +1,6 @@
 //! A running server, from the reserved port to the last flushed write.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,21 +14,20 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::AppError;
+use super::backends::{Neighbours, open_store};
 use super::listener::Reserved;
 use super::recovery::recover;
 use crate::actors::CoreSettings;
 use crate::actors::board::Board;
 use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
-use crate::adapters::store::{SqliteOptions, SqliteStore, Writer};
-use crate::adapters::{
-    BuiltInQuestions, InProcessSessions, LoggedAnnouncements, NoMirror, SystemClock,
-};
+use crate::adapters::store::Writer;
+use crate::adapters::{InProcessSessions, SystemClock};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, RECOVERY_SECONDS};
 use crate::ports::{Clock, Ports, Store};
-use crate::settings::{Database, Settings};
+use crate::settings::Settings;
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
@@ -49,7 +47,7 @@ pub struct Running {
     core: Arbiter,
     roster: Addr<RosterActor>,
     writer: Arc<Writer>,
-    sessions: Arc<InProcessSessions>,
+    neighbours: Neighbours,
 }
 
 /// What is there once everything that was stored is back.
@@ -57,7 +55,7 @@ struct Recovered {
     backend: Backend,
     core: Arbiter,
     writer: Arc<Writer>,
-    sessions: Arc<InProcessSessions>,
+    neighbours: Neighbours,
 }
 
 /// Starts a server; it is ready when this returns. Backends are called on `io`; `mark_thread` is run
@@ -100,7 +98,7 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
         core: recovered.core,
         roster,
         writer: recovered.writer,
-        sessions: recovered.sessions,
+        neighbours: recovered.neighbours,
     })
 }
 
@@ -113,26 +111,18 @@ async fn recovered(
     io: Handle,
     mark_thread: fn(),
 ) -> Result<Recovered, AppError> {
-    let Database::Sqlite(path) = &settings.database else {
-        return Err(AppError::Broken);
-    };
-    let questions = BuiltInQuestions::load(Path::new("."))?;
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
-    let (path, store_clock, store_io) = (path.clone(), as_clock.clone(), io.clone());
-    let opened = io.spawn_blocking(move || {
-        SqliteStore::open(&path, SqliteOptions::default(), &store_clock, &store_io)
-    });
-    let (writer, records) = opened.await.map_err(|_| AppError::Broken)??;
-    let live = recover(&*records, &*writer, &clock).await?;
-    let sessions = Arc::new(InProcessSessions::new(as_clock.clone(), &live.sessions)?);
+    let store = open_store(&settings.database, &as_clock, &io).await?;
+    let live = recover(&*store.records, &*store.writer, &clock).await?;
     let board = Arc::new(Board::default());
+    let neighbours = Neighbours::build(&settings, &store, &live, &board, &as_clock, &io)?;
     let ports = Ports {
         clock: as_clock.clone(),
-        store: Arc::new(LoggedAnnouncements(Arc::clone(&writer))),
-        shared: sessions.clone(),
-        questions: Arc::new(questions),
-        mirror: Arc::new(NoMirror),
+        store: Arc::clone(&neighbours.store),
+        shared: Arc::clone(&neighbours.shared),
+        questions: Arc::clone(&neighbours.questions),
+        mirror: Arc::clone(&neighbours.mirror),
     };
     let core_settings = CoreSettings {
         timeouts: settings.timeouts,
@@ -154,17 +144,17 @@ async fn recovered(
         .map_err(|_| AppError::Broken)?;
     let backend = Backend {
         roster,
-        store: Arc::clone(&writer) as Arc<dyn Store>,
+        store: Arc::clone(&store.writer) as Arc<dyn Store>,
         board,
-        records,
-        shared: sessions.clone(),
+        records: store.records,
+        shared: Arc::clone(&neighbours.shared),
         clock: as_clock,
     };
     Ok(Recovered {
         backend,
         core,
-        writer,
-        sessions,
+        writer: store.writer,
+        neighbours,
     })
 }
 
@@ -211,9 +201,10 @@ impl Running {
         self.address
     }
 
-    /// The shared sessions, as the collaboration service reads and rewrites them.
-    pub fn sessions(&self) -> &Arc<InProcessSessions> {
-        &self.sessions
+    /// The shared sessions as the collaboration service reads and rewrites them, where they are in
+    /// this process.
+    pub fn sessions(&self) -> Option<&Arc<InProcessSessions>> {
+        self.neighbours.in_process.as_ref()
     }
 
     /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
@@ -234,5 +225,6 @@ impl Running {
             }
         }
         self.core.stop();
+        self.neighbours.stop().await;
     }
 }
