@@ -12,3 +12,4 @@ mod schema;
 mod shared_sessions;
 mod store;
 mod subject;
+mod tls;
