@@ -25,3 +25,4 @@ mod store_on_postgres;
 #[path = "store/mod.rs"]
 mod store_on_sqlite;
 mod subject;
+mod tls;
