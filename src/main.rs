@@ -72,7 +72,6 @@ fn main() -> ExitCode {
 
 fn serve(sources: &Sources) -> Result<(), Failure> {
     let settings = Settings::load(sources).map_err(|faults| Failure::config(&faults))?;
-    refuse_what_is_not_built(&settings)?;
     app::run(settings).map_err(|error| Failure::other(error.to_string()))
 }
 
@@ -80,7 +79,7 @@ fn check_config(sources: &Sources) -> Result<(), Failure> {
     let settings = Settings::load(sources).map_err(|faults| Failure::config(&faults))?;
     let lines: Vec<_> = settings.table().iter().map(line).collect();
     print(std::io::stdout(), &lines.join("\n"));
-    refuse_what_is_not_built(&settings)
+    Ok(())
 }
 
 fn token(sources: &Sources, user_id: &str, lifetime_s: i64) -> Result<(), Failure> {
@@ -100,13 +99,6 @@ fn token(sources: &Sources, user_id: &str, lifetime_s: i64) -> Result<(), Failur
         .map_err(|error| Failure::other(format!("the token could not be signed: {error}")))?;
     print(std::io::stdout(), &token);
     Ok(())
-}
-
-fn refuse_what_is_not_built(settings: &Settings) -> Result<(), Failure> {
-    match settings.not_built_yet() {
-        faults if faults.is_empty() => Ok(()),
-        faults => Err(Failure::config(&Faults(faults))),
-    }
 }
 
 impl Failure {

@@ -1,6 +1,5 @@
 //! Builds what the settings ask for: the embedded defaults, or the real neighbours.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tracing::{info, warn};
 
 use super::AppError;
 use crate::actors::board::Board;
-use crate::adapters::http::{HttpCalls, HttpQuestions};
+use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
 use crate::adapters::redis::{RedisLink, RedisMirror, RedisOptions, RedisSessions};
 use crate::adapters::store::{
     PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredRecords,
@@ -23,7 +22,7 @@ use crate::adapters::{
     Announcing, BuiltInQuestions, InProcessSessions, NoMirror, OutboxRelay, RabbitOptions,
     RabbitPublisher, RelayOptions,
 };
-use crate::ports::{Clock, LiveState, Questions, QueueMirror, SharedSessions, Store};
+use crate::ports::{Clock, LiveState, Questions, QueueMirror, SharedSessions, Store, Users};
 use crate::settings::{Database, SecretUrl, Settings};
 
 /// First and longest wait between two tries to reach a database that is away at the start.
@@ -90,6 +89,8 @@ pub struct Neighbours {
     pub questions: Arc<dyn Questions>,
     /// The copy of the waiting queues.
     pub mirror: Arc<dyn QueueMirror>,
+    /// Who is asked about each token as well, if anybody.
+    pub users: Option<Arc<dyn Users>>,
     /// The shared sessions, where they are in this process.
     pub in_process: Option<Arc<InProcessSessions>>,
     redis_mirror: Option<Arc<RedisMirror>>,
@@ -126,6 +127,7 @@ impl Neighbours {
             shared: Arc::new(InProcessSessions::new(Arc::clone(clock), &[])?),
             questions,
             mirror: Arc::new(NoMirror),
+            users: users(settings)?,
             in_process: None,
             redis_mirror: None,
             relay,
@@ -225,8 +227,21 @@ fn questions(settings: &Settings) -> Result<Arc<dyn Questions>, AppError> {
     let Some(service) = &settings.question_service else {
         return Ok(Arc::new(BuiltInQuestions::load(Path::new("."))?));
     };
-    let calls = HttpCalls::start().map_err(io::Error::from)?;
+    let calls = HttpCalls::start()?;
     let questions = HttpQuestions::new(calls, service.url.expose(), &service.base_path)
         .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
     Ok(Arc::new(questions))
+}
+
+fn users(settings: &Settings) -> Result<Option<Arc<dyn Users>>, AppError> {
+    let Some(service) = &settings.auth.user_service else {
+        return Ok(None);
+    };
+    let users = HttpUsers::new(
+        HttpCalls::start()?,
+        service.url.expose(),
+        &service.verify_path,
+    )
+    .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
+    Ok(Some(Arc::new(users)))
 }

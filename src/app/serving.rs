@@ -148,6 +148,7 @@ async fn recovered(
         board,
         records: store.records,
         shared: Arc::clone(&neighbours.shared),
+        users: neighbours.users.clone(),
         clock: as_clock,
     };
     Ok(Recovered {

@@ -1,11 +1,13 @@
 //! Who is calling: bearer tokens, checked without asking anybody.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{Either, LocalBoxFuture};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, get_current_timestamp};
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::state::Edge;
 use crate::domain::UserId;
-use crate::ports::BearerToken;
+use crate::ports::{BearerToken, Users};
 use crate::settings::Auth;
 
 /// How far the clocks of whoever signs and whoever checks may be apart, in seconds.
@@ -106,14 +108,30 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
 
 impl FromRequest for AuthenticatedUser {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future =
+        Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let edge = request.app_data::<web::Data<Edge>>();
-        ready(match (edge, bearer(request)) {
+        let user = match (edge, bearer(request)) {
             (Some(edge), Some(token)) => edge.verifier.verify(token),
             _ => Err(ApiError::Unauthorized),
-        })
+        };
+        match (user, edge.and_then(|edge| edge.users())) {
+            (Ok(user), Some(users)) => Either::Right(Box::pin(admitted(users, user))),
+            (user, _) => Either::Left(ready(user)),
+        }
+    }
+}
+
+/// The user, if the user service lets the token in as well.
+pub async fn admitted(
+    users: Arc<dyn Users>,
+    user: AuthenticatedUser,
+) -> Result<AuthenticatedUser, ApiError> {
+    match users.admits(&user.token).await? {
+        true => Ok(user),
+        false => Err(ApiError::Unauthorized),
     }
 }
 

@@ -11,7 +11,7 @@ use super::rate::AskLimiter;
 use super::ws::places::SocketGate;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
-use crate::ports::{Clock, Records, SharedSessions, Store};
+use crate::ports::{Clock, Records, SharedSessions, Store, Users};
 use crate::settings::Settings;
 
 /// Renders the metrics in Prometheus' text format.
@@ -44,6 +44,8 @@ pub struct Backend {
     pub records: Arc<dyn Records>,
     /// The shared sessions.
     pub shared: Arc<dyn SharedSessions>,
+    /// Who is asked about each token as well, if anybody.
+    pub users: Option<Arc<dyn Users>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -98,6 +100,10 @@ impl Edge {
     /// Forgets the rates of users who have been quiet for long; to be called from time to time.
     pub fn forget_quiet_users(&self) {
         self.asks.forget_quiet_users();
+    }
+
+    pub(super) fn users(&self) -> Option<Arc<dyn Users>> {
+        self.backend.get().and_then(|backend| backend.users.clone())
     }
 
     pub(super) fn backend(&self) -> Result<&Backend, ApiError> {

@@ -206,11 +206,6 @@ impl Settings {
     pub fn table(&self) -> &[Row] {
         &self.rows
     }
-
-    /// What is configured but needs an adapter that this build does not have.
-    pub fn not_built_yet(&self) -> Vec<Fault> {
-        table::not_built_yet(self)
-    }
 }
 
 impl Environment {

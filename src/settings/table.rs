@@ -1,10 +1,10 @@
 //! The effective configuration as rows to show, and what this build cannot do with it.
 
-use super::fault::{Fault, Origin};
+use super::fault::Origin;
 use super::reader::Reader;
 use super::secret::MASK;
 use super::variables::{Kind, VARIABLES, Variable};
-use super::{Database, DevTokens, LogFormat, Settings};
+use super::{DevTokens, LogFormat, Settings};
 
 /// One variable with its effective value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,43 +48,4 @@ fn value(variable: &Variable, reader: &Reader, settings: &Settings) -> Option<St
         (_, Kind::Plain) => given()?,
     };
     Some(shown.to_owned())
-}
-
-/// What is set but needs an adapter that this build does not have.
-pub(super) fn not_built_yet(settings: &Settings) -> Vec<Fault> {
-    let is_postgres = matches!(settings.database, Database::Postgres(_));
-    let missing = [
-        ("DATABASE_URL", is_postgres, "PostgreSQL", "sqlite://PATH"),
-        ("REDIS_URL", settings.redis.is_some(), "Redis", "no value"),
-        (
-            "RABBITMQ_URL",
-            settings.rabbitmq.is_some(),
-            "RabbitMQ",
-            "no value",
-        ),
-        (
-            "QUESTION_SERVICE_URL",
-            settings.question_service.is_some(),
-            "question service",
-            "no value",
-        ),
-        (
-            "AUTH_VERIFY_WITH_USER_SERVICE",
-            settings.auth.user_service.is_some(),
-            "user service",
-            "false",
-        ),
-    ];
-    let set = missing.into_iter().filter(|(_, is_set, _, _)| *is_set);
-    set.map(|(name, _, adapter, expected)| Fault {
-        subject: name.to_owned(),
-        origin: settings
-            .rows
-            .iter()
-            .find(|row| row.name == name)
-            .and_then(|row| row.origin.clone()),
-        problem: format!("this build has no {adapter} adapter yet"),
-        expected: expected.to_owned(),
-    })
-    .collect()
 }

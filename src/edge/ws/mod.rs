@@ -28,7 +28,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::error;
 
-use super::auth::bearer;
+use super::auth::{admitted, bearer};
 use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Edge, Stage};
@@ -90,7 +90,14 @@ pub(super) async fn connect(
     let invalid = |error: ws::HandshakeError| ApiError::InvalidHandshake(error.to_string());
     ws::handshake(&request).map_err(invalid)?;
     // A browser cannot see why a handshake failed, only why a socket was closed.
-    let Ok(user) = edge.verifier.verify(token) else {
+    let user = match (edge.verifier.verify(token), edge.users()) {
+        (Ok(user), Some(users)) => match admitted(users, user).await {
+            Err(ApiError::Unauthorized) => Err(ApiError::Unauthorized),
+            asked => Ok(asked?),
+        },
+        (user, _) => user,
+    };
+    let Ok(user) = user else {
         return upgrade(RefusedSocket, &request, payload);
     };
     let backend = edge.backend()?;

@@ -115,7 +115,6 @@ fn nothing_configured_is_a_working_dev_server() {
     };
     assert_eq!(settings.sockets, sockets);
     assert_eq!(settings.shutdown_ms, 8_000);
-    assert_eq!(settings.not_built_yet(), []);
 }
 
 #[test]

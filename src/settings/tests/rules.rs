@@ -104,26 +104,3 @@ fn outside_dev_logs_are_json_and_development_tokens_are_off() {
     pairs.push(("LOG_FORMAT", "human"));
     assert_eq!(load_with(&pairs).unwrap().log.format, LogFormat::Human);
 }
-
-#[test]
-fn what_needs_a_missing_adapter_is_named() {
-    let mut pairs = production();
-    pairs.extend([
-        ("USER_SERVICE_URL", "http://u"),
-        ("AUTH_VERIFY_WITH_USER_SERVICE", "yes"),
-    ]);
-
-    let faults = load_with(&pairs).unwrap().not_built_yet();
-
-    let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let expected = [
-        "DATABASE_URL (environment): this build has no PostgreSQL adapter yet; expected sqlite://PATH",
-        "REDIS_URL (environment): this build has no Redis adapter yet; expected no value",
-        "RABBITMQ_URL (environment): this build has no RabbitMQ adapter yet; expected no value",
-        "QUESTION_SERVICE_URL (environment): this build has no question service adapter yet; \
-         expected no value",
-        "AUTH_VERIFY_WITH_USER_SERVICE (environment): this build has no user service adapter yet; \
-         expected false",
-    ];
-    assert_eq!(told, expected);
-}

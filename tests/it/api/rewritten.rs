@@ -48,7 +48,7 @@ impl InThisProcess {
     }
 
     fn sessions(&self) -> &InProcessSessions {
-        self.running.sessions()
+        self.running.sessions().expect("they are in this process")
     }
 
     async fn session(&self, id: &str) -> Reply {

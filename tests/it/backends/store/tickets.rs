@@ -246,7 +246,7 @@ async fn asks_are_counted_while_a_ticket_lives() {
 
 #[tokio::test]
 async fn a_discarded_ticket_does_not_keep_its_user_out() {
-    let store = Subject::fresh();
+    let store = fresh!();
     let discard = |number| Write::DiscardTicket {
         ticket: ticket_id(number),
         at: at_ms(9_000),
