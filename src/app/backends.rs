@@ -121,52 +121,20 @@ impl Neighbours {
             Some(url) => start_relay(url, store, clock, io)?,
             None => (None, Announcing::logged(Arc::clone(&store.writer))),
         };
-        let questions = questions(settings)?;
-        let mut neighbours = Self {
+        let shared = match &settings.redis {
+            Some(url) => Shared::on_redis(url, live, board, clock, io)?,
+            None => Shared::in_process(live, clock)?,
+        };
+        Ok(Self {
             store: Arc::new(announcing),
-            shared: Arc::new(InProcessSessions::new(Arc::clone(clock), &[])?),
-            questions,
-            mirror: Arc::new(NoMirror),
+            questions: questions(settings)?,
             users: users(settings)?,
-            in_process: None,
-            redis_mirror: None,
+            shared: shared.sessions,
+            mirror: shared.mirror,
+            in_process: shared.in_process,
+            redis_mirror: shared.redis_mirror,
             relay,
-        };
-        match &settings.redis {
-            Some(url) => neighbours.use_redis(url, live, board, clock, io)?,
-            None => {
-                let sessions = InProcessSessions::new(Arc::clone(clock), &live.sessions)?;
-                let sessions = Arc::new(sessions);
-                neighbours.shared = Arc::clone(&sessions) as Arc<dyn SharedSessions>;
-                neighbours.in_process = Some(sessions);
-            }
-        }
-        Ok(neighbours)
-    }
-
-    fn use_redis(
-        &mut self,
-        url: &SecretUrl,
-        live: &LiveState,
-        board: &Arc<Board>,
-        clock: &Arc<dyn Clock>,
-        io: &Handle,
-    ) -> Result<(), AppError> {
-        let options = RedisOptions {
-            url: url.expose().to_owned(),
-            key_prefix: String::new(),
-            root_certificates: None,
-        };
-        let link = RedisLink::new(&options, io.clone())
-            .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
-        let published = Arc::clone(board);
-        let open = Arc::new(move || published.sessions());
-        let waiting = live.tickets.iter().cloned();
-        let mirror = Arc::new(RedisMirror::start(Arc::clone(&link), waiting, open));
-        self.shared = Arc::new(RedisSessions::new(link, Arc::clone(clock)));
-        self.mirror = Arc::clone(&mirror) as Arc<dyn QueueMirror>;
-        self.redis_mirror = Some(mirror);
-        Ok(())
+        })
     }
 
     /// Finishes what is in flight: announcements, and what the mirror has not written.
@@ -183,6 +151,53 @@ impl Neighbours {
         {
             info!("the mirror is left as it is: the next start puts it right");
         }
+    }
+}
+
+/// What is shared with others: in Redis, or in this process where there are no others.
+struct Shared {
+    sessions: Arc<dyn SharedSessions>,
+    mirror: Arc<dyn QueueMirror>,
+    in_process: Option<Arc<InProcessSessions>>,
+    redis_mirror: Option<Arc<RedisMirror>>,
+}
+
+impl Shared {
+    fn in_process(live: &LiveState, clock: &Arc<dyn Clock>) -> Result<Self, AppError> {
+        let sessions = InProcessSessions::new(Arc::clone(clock), &live.sessions)?;
+        let sessions = Arc::new(sessions);
+        Ok(Self {
+            sessions: Arc::clone(&sessions) as Arc<dyn SharedSessions>,
+            mirror: Arc::new(NoMirror),
+            in_process: Some(sessions),
+            redis_mirror: None,
+        })
+    }
+
+    fn on_redis(
+        url: &SecretUrl,
+        live: &LiveState,
+        board: &Arc<Board>,
+        clock: &Arc<dyn Clock>,
+        io: &Handle,
+    ) -> Result<Self, AppError> {
+        let options = RedisOptions {
+            url: url.expose().to_owned(),
+            key_prefix: String::new(),
+            root_certificates: None,
+        };
+        let link = RedisLink::new(&options, io.clone())
+            .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
+        let published = Arc::clone(board);
+        let open = Arc::new(move || published.sessions());
+        let waiting = live.tickets.iter().cloned();
+        let mirror = Arc::new(RedisMirror::start(Arc::clone(&link), waiting, open));
+        Ok(Self {
+            sessions: Arc::new(RedisSessions::new(link, Arc::clone(clock))),
+            mirror: Arc::clone(&mirror) as Arc<dyn QueueMirror>,
+            in_process: None,
+            redis_mirror: Some(mirror),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ports::{Away, Clock, SharedSessions};
 /// Tries to write before a value that others keep changing is given up on for now.
 const TRIES_MAX: usize = 16;
 
-/// Writes ARGV[2] where ARGV[1] still stands. The merge itself is made in Rust: Lua's JSON library
+/// Writes `ARGV[2]` where `ARGV[1]` still stands. The merge itself is made in Rust: Lua's JSON library
 /// turns empty lists into objects and long numbers into rounded ones.
 const REPLACE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
