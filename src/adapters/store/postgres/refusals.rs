@@ -108,6 +108,15 @@ impl Facts {
         Ok(())
     }
 
+    fn outcome_of_discarding(&self, ticket: TicketId) -> WriteOutcome {
+        match self.status(ticket.0) {
+            Some(status) if status == rows::ended_status(TicketOutcome::Refused) => {
+                WriteOutcome::Stored
+            }
+            _ => not_waiting(ticket),
+        }
+    }
+
     /// The outcome of a write that was not granted; nothing where its rows have changed since then so
     /// that it may be granted now.
     pub(super) fn outcome(&self, write: &Write) -> Option<WriteOutcome> {
@@ -134,12 +143,7 @@ impl Facts {
                 let waits = self.waits(old.0, new.user.as_str());
                 (!waits).then(|| not_waiting(*old))
             }
-            Write::DiscardTicket { ticket, .. } => match self.status(ticket.0) {
-                Some(status) if status == rows::ended_status(TicketOutcome::Refused) => {
-                    Some(WriteOutcome::Stored)
-                }
-                _ => Some(not_waiting(*ticket)),
-            },
+            Write::DiscardTicket { ticket, .. } => Some(self.outcome_of_discarding(*ticket)),
             Write::CountAsk { ticket, .. } => Some(not_waiting(*ticket)),
             Write::ProposeMatch(proposal) => {
                 if self.matches.contains_key(&proposal.id.0) {
