@@ -240,6 +240,10 @@ async fn a_broker_that_was_killed_frozen_or_full_is_used_again_by_itself() {
     server.kill();
     assert_failed(&publisher.publish(&[announcement(2)]).await);
     server.restart().await;
+    // A broker that was killed may have forgotten a queue that it had only just been told of, with
+    // what was in it; the real consumer declares its queue whenever it connects.
+    let collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
+    drop(collaboration);
     publish_until_confirmed(&publisher, &announcement(2)).await;
 
     let alarm = "{{resource_limit, memory, node()}, []}";
@@ -267,7 +271,7 @@ async fn a_broker_that_was_killed_frozen_or_full_is_used_again_by_itself() {
     while bodies.last() != Some(&announcement(4).body) {
         bodies.extend(collaboration.numbers(1).await);
     }
-    for number in 1..=4 {
+    for number in 2..=4 {
         assert!(bodies.contains(&announcement(number).body), "{bodies:?}");
     }
     publisher.close().await;
