@@ -76,6 +76,8 @@ metrics_list! {
     SESSIONS_LEFT: Counter = "matchmaker_sessions_left_total";
     /// Sessions that are open.
     SESSIONS_OPEN: Gauge = "matchmaker_sessions_open";
+    /// Sessions that the database did not know and Redis did.
+    SESSIONS_FOUND_AGAIN: Counter = "matchmaker_sessions_found_again_total";
     /// Tries to open a session that failed, by step.
     OPENINGS_FAILED: Counter = "matchmaker_openings_failed_total";
     /// Buckets that have an actor.

@@ -2,6 +2,7 @@
 //!
 //! Every implementation of a port passes the same tests.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,6 +138,9 @@ pub trait Records: Send + Sync + 'static {
     /// One session, ended or not.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, Away>;
 
+    /// Those of `ids` that a match names as its session, whatever became of the match.
+    async fn named_sessions(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Away>;
+
     /// Everything that is live; sessions that end after `now`.
     async fn live(&self, now: Timestamp) -> Result<LiveState, Away>;
 
@@ -158,6 +162,36 @@ pub trait SharedSessions: Send + Sync + 'static {
 
     /// Removes a session that will not be opened.
     async fn remove(&self, id: SessionId) -> Result<(), Away>;
+}
+
+/// Sessions that the store of facts does not know, and the shared one still does: after a database
+/// was restored from a backup that is older than they are.
+#[async_trait]
+pub trait FallbackSessions: Send + Sync + 'static {
+    /// The session, if it was found and its time is not over.
+    fn session(&self, id: SessionId) -> Option<SessionRecord>;
+
+    /// A session that the user has not left, the one that was found last.
+    fn active_session(&self, user: &UserId) -> Option<SessionRecord>;
+
+    /// Writes that the user has left.
+    async fn leave(&self, id: SessionId, user: &UserId) -> Result<Left, Away>;
+}
+
+/// What became of a wish to leave a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// The user has left now.
+    Now {
+        /// Who is still in it, and is to be told.
+        partner: Option<UserId>,
+    },
+    /// The user had left before.
+    Before,
+    /// The user was never in it.
+    NotMember,
+    /// There is no such session.
+    Unknown,
 }
 
 /// Where questions come from.

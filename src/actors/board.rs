@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
+use super::tokens::LentTokens;
 use crate::domain::{BucketKey, MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
 
 /// The published state. An entry is written after its fact is stored and before anybody is told.
@@ -16,6 +17,8 @@ pub struct Board {
     /// Each user's open sessions that the user has not left, oldest first.
     active: DashMap<UserId, Vec<SessionId>>,
     buckets: DashMap<BucketKey, Arc<BucketView>>,
+    /// The one thing that handlers write: tokens that matches want to look for a question.
+    pub tokens: LentTokens,
 }
 
 /// A ticket that waits, is in a match, or is in an open session.

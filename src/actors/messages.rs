@@ -132,6 +132,18 @@ pub enum Deliver {
     GoingAway,
 }
 
+/// Event: a member left a session of which no actor knows.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct PartnerLeft {
+    /// The session.
+    pub session: SessionId,
+    /// Who left.
+    pub user: UserId,
+    /// Who is still in it, and is told.
+    pub partner: UserId,
+}
+
 /// Command from the roster to a bucket: store this ticket, and take it in.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -18,6 +18,7 @@ pub mod roster;
 pub mod session;
 mod sockets;
 mod timer;
+mod tokens;
 
 use actix::{Actor, Addr, Context};
 

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::AppError;
 use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
-use crate::adapters::redis::{RedisLink, RedisMirror, RedisOptions, RedisSessions};
+use crate::adapters::redis::{RedisFallback, RedisLink, RedisMirror, RedisOptions, RedisSessions};
 use crate::adapters::store::{
     PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredRecords,
     Writer,
@@ -22,7 +22,9 @@ use crate::adapters::{
     Announcing, BuiltInQuestions, InProcessSessions, NoMirror, OutboxRelay, RabbitOptions,
     RabbitPublisher, RelayOptions,
 };
-use crate::ports::{Clock, LiveState, Questions, QueueMirror, SharedSessions, Store, Users};
+use crate::ports::{
+    Clock, FallbackSessions, LiveState, Questions, QueueMirror, SharedSessions, Store, Users,
+};
 use crate::settings::{Database, SecretUrl, Settings};
 
 /// First and longest wait between two tries to reach a database that is away at the start.
@@ -93,6 +95,8 @@ pub struct Neighbours {
     pub users: Option<Arc<dyn Users>>,
     /// The shared sessions, where they are in this process.
     pub in_process: Option<Arc<InProcessSessions>>,
+    /// The sessions that only Redis knows, where there is one.
+    pub fallback: Option<Arc<dyn FallbackSessions>>,
     redis_mirror: Option<Arc<RedisMirror>>,
     relay: Option<Relay>,
 }
@@ -122,7 +126,7 @@ impl Neighbours {
             None => (None, Announcing::logged(Arc::clone(&store.writer))),
         };
         let shared = match &settings.redis {
-            Some(url) => Shared::on_redis(url, live, board, clock, io)?,
+            Some(url) => Shared::on_redis(url, store, live, board, clock, io)?,
             None => Shared::in_process(live, clock)?,
         };
         Ok(Self {
@@ -132,6 +136,7 @@ impl Neighbours {
             shared: shared.sessions,
             mirror: shared.mirror,
             in_process: shared.in_process,
+            fallback: shared.fallback,
             redis_mirror: shared.redis_mirror,
             relay,
         })
@@ -159,6 +164,7 @@ struct Shared {
     sessions: Arc<dyn SharedSessions>,
     mirror: Arc<dyn QueueMirror>,
     in_process: Option<Arc<InProcessSessions>>,
+    fallback: Option<Arc<dyn FallbackSessions>>,
     redis_mirror: Option<Arc<RedisMirror>>,
 }
 
@@ -170,12 +176,14 @@ impl Shared {
             sessions: Arc::clone(&sessions) as Arc<dyn SharedSessions>,
             mirror: Arc::new(NoMirror),
             in_process: Some(sessions),
+            fallback: None,
             redis_mirror: None,
         })
     }
 
     fn on_redis(
         url: &SecretUrl,
+        store: &OpenedStore,
         live: &LiveState,
         board: &Arc<Board>,
         clock: &Arc<dyn Clock>,
@@ -192,8 +200,13 @@ impl Shared {
         let open = Arc::new(move || published.sessions());
         let waiting = live.tickets.iter().cloned();
         let mirror = Arc::new(RedisMirror::start(Arc::clone(&link), waiting, open));
+        let sessions = || RedisSessions::new(Arc::clone(&link), Arc::clone(clock));
+        let fallback = Arc::new(RedisFallback::new(sessions(), Arc::clone(clock)));
+        let (search, records) = (Arc::clone(&fallback), Arc::clone(&store.records));
+        io.spawn(async move { search.search(&*records).await });
         Ok(Self {
-            sessions: Arc::new(RedisSessions::new(link, Arc::clone(clock))),
+            sessions: Arc::new(sessions()),
+            fallback: Some(fallback),
             mirror: Arc::clone(&mirror) as Arc<dyn QueueMirror>,
             in_process: None,
             redis_mirror: Some(mirror),

@@ -148,6 +148,7 @@ async fn recovered(
         board,
         records: store.records,
         shared: Arc::clone(&neighbours.shared),
+        fallback: neighbours.fallback.clone(),
         users: neighbours.users.clone(),
         clock: as_clock,
     };

@@ -117,9 +117,23 @@ impl FromRequest for AuthenticatedUser {
             (Some(edge), Some(token)) => edge.verifier.verify(token),
             _ => Err(ApiError::Unauthorized),
         };
-        match (user, edge.and_then(|edge| edge.users())) {
-            (Ok(user), Some(users)) => Either::Right(Box::pin(admitted(users, user))),
-            (user, _) => Either::Left(ready(user)),
+        let Some(edge) = edge else {
+            return Either::Left(ready(user));
+        };
+        match (user, edge.users()) {
+            (Ok(user), Some(users)) => {
+                let edge = edge.clone();
+                Either::Right(Box::pin(async move {
+                    let user = admitted(users, user).await?;
+                    edge.lend_token(&user);
+                    Ok(user)
+                }))
+            }
+            (Ok(user), None) => {
+                edge.lend_token(&user);
+                Either::Left(ready(Ok(user)))
+            }
+            (Err(error), _) => Either::Left(ready(Err(error))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Read and leave a session.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
@@ -8,10 +10,11 @@ use super::body;
 use super::calls::{ANSWER_WITHIN_MS, call};
 use super::docs::{answers::SessionText, failures};
 use super::error::ApiError;
-use super::state::Edge;
+use super::state::{Backend, Edge};
 use super::wire::{self, ActiveSession, LeaveBody, Status};
-use crate::actors::messages::LeaveSession;
+use crate::actors::messages::{LeaveSession, PartnerLeft};
 use crate::domain::{LeaveAnswer, SessionId};
+use crate::ports::{FallbackSessions, Left};
 
 /// The caller's newest session that the caller has not left.
 #[utoipa::path(
@@ -29,7 +32,19 @@ pub async fn active(
     user: AuthenticatedUser,
     edge: web::Data<Edge>,
 ) -> Result<HttpResponse, ApiError> {
-    let session = edge.backend()?.board.active_session(&user.id);
+    let backend = edge.backend()?;
+    let session = match backend.board.active_session(&user.id) {
+        Some(session) => Some(session),
+        None => {
+            let found_again =
+                |fallback: &Arc<dyn FallbackSessions>| fallback.active_session(&user.id);
+            backend
+                .fallback
+                .as_ref()
+                .and_then(found_again)
+                .map(Arc::new)
+        }
+    };
     let session = session.ok_or(ApiError::NoActiveSession)?;
     let side = session.side_of(&user.id).ok_or(ApiError::NoActiveSession)?;
     Ok(HttpResponse::Ok().json(ActiveSession::new(&session, side)))
@@ -63,7 +78,11 @@ pub async fn read(
         Some(session) => ((*session).clone(), true),
         None => {
             let stored = backend.records.session(id).await?;
-            (stored.ok_or(ApiError::SessionNotFound)?, false)
+            let found_again = || backend.fallback.as_ref()?.session(id);
+            match stored {
+                Some(stored) => (stored, false),
+                None => (found_again().ok_or(ApiError::SessionNotFound)?, true),
+            }
         }
     };
     let shared = match backend.shared.read(id).await {
@@ -122,8 +141,36 @@ pub async fn leave(
         None => match backend.records.session(session).await? {
             Some(stored) if stored.side_of(&user.id).is_some() => "left",
             Some(_) => return Err(ApiError::SessionNotFound),
-            None => "ok",
+            None => leave_found_again(backend, session, &user).await?,
         },
     };
     Ok(HttpResponse::Ok().json(Status { status }))
+}
+
+/// Leaves a session that at most the shared store knows.
+async fn leave_found_again(
+    backend: &Backend,
+    session: SessionId,
+    user: &AuthenticatedUser,
+) -> Result<&'static str, ApiError> {
+    let Some(fallback) = &backend.fallback else {
+        return Ok("ok");
+    };
+    match fallback.leave(session, &user.id).await? {
+        Left::Now { partner } => {
+            if let Some(partner) = partner {
+                let event = PartnerLeft {
+                    session,
+                    user: user.id.clone(),
+                    partner,
+                };
+                // It is written, so whoever is to be told is told: with room awaited, not refused.
+                let _ = backend.roster.send(event).await;
+            }
+            Ok("left")
+        }
+        Left::Before => Ok("left"),
+        Left::NotMember => Err(ApiError::SessionNotFound),
+        Left::Unknown => Ok("ok"),
+    }
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use actix::Addr;
 
-use super::auth::Verifier;
+use super::auth::{AuthenticatedUser, Verifier};
 use super::error::ApiError;
 use super::rate::AskLimiter;
 use super::ws::places::SocketGate;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
-use crate::ports::{Clock, Records, SharedSessions, Store, Users};
+use crate::ports::{Clock, FallbackSessions, Records, SharedSessions, Store, Users};
 use crate::settings::Settings;
 
 /// Renders the metrics in Prometheus' text format.
@@ -44,6 +44,8 @@ pub struct Backend {
     pub records: Arc<dyn Records>,
     /// The shared sessions.
     pub shared: Arc<dyn SharedSessions>,
+    /// Sessions that only the shared store knows, where there may be any.
+    pub fallback: Option<Arc<dyn FallbackSessions>>,
     /// Who is asked about each token as well, if anybody.
     pub users: Option<Arc<dyn Users>>,
     /// The time.
@@ -100,6 +102,13 @@ impl Edge {
     /// Forgets the rates of users who have been quiet for long; to be called from time to time.
     pub fn forget_quiet_users(&self) {
         self.asks.forget_quiet_users();
+    }
+
+    /// Lends the caller's token to a match of theirs that wants one to look for a question.
+    pub(super) fn lend_token(&self, user: &AuthenticatedUser) {
+        if let Some(backend) = self.backend.get() {
+            backend.board.tokens.lend(&user.id, &user.token);
+        }
     }
 
     pub(super) fn users(&self) -> Option<Arc<dyn Users>> {

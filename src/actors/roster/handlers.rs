@@ -5,10 +5,10 @@ use actix::{Handler, ResponseFuture};
 use super::RosterActor;
 use super::routing::try_command;
 use crate::actors::messages::{
-    AnswerProposal, CloseSockets, CountTickets, LeaveSession, OpenTicket, SocketClosed,
-    SocketConnected, WithdrawTicket,
+    AnswerProposal, CloseSockets, CountTickets, LeaveSession, OpenTicket, PartnerLeft,
+    SocketClosed, SocketConnected, WithdrawTicket,
 };
-use crate::domain::Holder;
+use crate::domain::{Holder, Notice};
 
 impl Handler<OpenTicket> for RosterActor {
     type Result = ();
@@ -95,6 +95,20 @@ impl Handler<SocketClosed> for RosterActor {
 
     fn handle(&mut self, event: SocketClosed, ctx: &mut Self::Context) {
         self.sockets.remove(&event.user, event.socket);
+        self.step(ctx);
+    }
+}
+
+impl Handler<PartnerLeft> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, event: PartnerLeft, ctx: &mut Self::Context) {
+        self.catch_up();
+        let left = Notice::PartnerLeft {
+            session: event.session,
+            user: event.user,
+        };
+        self.sockets.tell(&event.partner, left);
         self.step(ctx);
     }
 }

@@ -60,6 +60,9 @@ impl SessionActor {
                 MatchEffect::Reconsider(call) => self.reconsider(call),
                 MatchEffect::Breached(breach) => breached(breach),
                 MatchEffect::Over => {
+                    if let Stage::Match(of) = &self.stage {
+                        self.core.board.tokens.forget(of.users());
+                    }
                     self.core.board.remove_match(self.match_id);
                     self.core
                         .roster
@@ -131,10 +134,13 @@ impl SessionActor {
         }
     }
 
-    fn find_question(&self) {
+    fn find_question(&mut self) {
         let Stage::Match(of) = &self.stage else {
             return;
         };
+        if let Some(lent) = self.core.board.tokens.take(of.users()) {
+            self.token = Some(lent);
+        }
         self.core.board.put_match(self.match_id, MatchView::Opening);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
@@ -176,6 +182,7 @@ impl SessionActor {
         let (match_id, id) = (self.match_id, record.id);
         counter!(SESSIONS_OPENED).increment(1);
         info!(%match_id, session = %id, "match {match_id} became session {id}");
+        self.core.board.tokens.forget(record.users.each_ref());
         self.core.board.put_session(record);
         self.core
             .board

@@ -31,7 +31,7 @@ pub struct SessionActor {
     permit: Option<OwnedSemaphorePermit>,
     /// The last to confirm: the question is looked for in that user's spelling.
     last_to_confirm: Side,
-    /// The token of the last of the two who called; lent to look for the question.
+    /// The newest token of either of the two; lent to look for the question.
     token: Option<BearerToken>,
     /// What is counted when the write under way is stored.
     counted: Option<(&'static str, &'static str)>,
@@ -125,6 +125,9 @@ impl SessionActor {
         }
         match &mut self.stage {
             Stage::Match(of) => {
+                if matches!(fact, SessionFact::QuestionFound(None)) {
+                    self.core.board.tokens.want(of.users());
+                }
                 let effects = match fact {
                     SessionFact::Written(outcome) => of.on_written(&outcome, now),
                     SessionFact::QuestionFound(question) => of.on_question(question, now),

@@ -1,6 +1,7 @@
 //! The queues' mirror and the shared sessions on Redis.
 
 mod desired;
+mod fallback;
 mod link;
 mod marker;
 mod mirror;
@@ -8,7 +9,7 @@ mod rewrite;
 mod sessions;
 mod unknown;
 
+pub use fallback::RedisFallback;
 pub use link::{InvalidRedis, RedisLink, RedisOptions};
 pub use mirror::{OpenSessions, RedisMirror};
 pub use sessions::RedisSessions;
-pub use unknown::{FoundSession, ScanSummary};

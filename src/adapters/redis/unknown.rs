@@ -1,4 +1,4 @@
-//! Sessions that only Redis still knows, after the database was restored from an older backup.
+//! A slow walk through all keys of Redis that may be sessions.
 
 use std::time::Duration;
 
@@ -19,90 +19,82 @@ const REST: Duration = Duration::from_millis(5);
 /// Steps after which the scan ends, finished or not: 5 million keys.
 const STEPS_MAX: u64 = 20_000;
 /// Sessions after which it ends.
-const FOUND_MAX: u64 = 100_000;
-/// Failures in a row after which it ends.
-const FAILURES_MAX: u32 = 20;
+const FOUND_MAX: usize = 100_000;
 
 /// A session's key that has members.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundSession {
+pub(super) struct FoundSession {
     /// Its id.
-    pub id: SessionId,
+    pub(super) id: SessionId,
     /// Its members.
-    pub users: Vec<UserId>,
+    pub(super) users: Vec<UserId>,
     /// Those of them who have left.
-    pub left: Vec<UserId>,
+    pub(super) left: Vec<UserId>,
     /// What they work on, where that is whole.
-    pub question: Option<Question>,
+    pub(super) question: Option<Question>,
     /// How much longer the key lives, in milliseconds.
-    pub ttl_ms: u64,
+    pub(super) ttl_ms: u64,
 }
 
-/// How a scan went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ScanSummary {
-    /// Sessions that were handed over.
-    pub found: u64,
+/// One pass over all keys, step by step.
+pub(super) struct Scan<'a> {
+    sessions: &'a RedisSessions,
+    cursor: u64,
+    steps: u64,
+    found: usize,
+    is_complete: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// At its beginning.
+    pub(super) fn of(sessions: &'a RedisSessions) -> Self {
+        Self {
+            sessions,
+            cursor: 0,
+            steps: 0,
+            found: 0,
+            is_complete: false,
+        }
+    }
+
     /// Whether every key was looked at.
-    pub complete: bool,
-}
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
 
-impl RedisSessions {
-    /// Looks through all keys, slowly, and hands over the sessions that `is_known` does not name,
-    /// in batches. A session may come twice. Not for requests.
+    /// Takes the next step, after a rest, and tells which sessions it met; nothing at the end. A
+    /// session may be met twice. Not for requests.
     ///
     /// # Errors
     ///
-    /// [`Away`] where Redis stays away; what was found until then has been handed over.
-    pub async fn find_unknown_sessions(
-        &self,
-        is_known: &(dyn Fn(SessionId) -> bool + Send + Sync),
-        hand_over: &mut (dyn FnMut(Vec<FoundSession>) + Send),
-    ) -> Result<ScanSummary, Away> {
-        let mut summary = ScanSummary::default();
-        let (mut cursor, mut failures) = (0, 0);
-        for _ in 0..STEPS_MAX {
-            let step = self.find_some(cursor, is_known).await;
-            let (next, found) = match step {
-                Ok(step) => step,
-                Err(error) if failures >= FAILURES_MAX => return Err(error.into()),
-                Err(_) => {
-                    failures += 1;
-                    sleep(REST * 20 * failures).await;
-                    continue;
-                }
-            };
-            failures = 0;
-            summary.found += found.len() as u64;
-            if !found.is_empty() {
-                hand_over(found);
-            }
-            summary.complete = next == 0;
-            if next == 0 || summary.found >= FOUND_MAX {
-                break;
-            }
-            cursor = next;
+    /// [`Away`] where Redis does not answer.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<FoundSession>>, Away> {
+        if self.is_complete || self.steps >= STEPS_MAX || self.found >= FOUND_MAX {
+            return Ok(None);
+        }
+        if self.steps > 0 {
             sleep(REST).await;
         }
-        Ok(summary)
+        let (next, found) = self.step().await?;
+        self.steps += 1;
+        self.found += found.len();
+        self.cursor = next;
+        self.is_complete = next == 0;
+        Ok(Some(found))
     }
 
-    async fn find_some(
-        &self,
-        cursor: u64,
-        is_known: &(dyn Fn(SessionId) -> bool + Send + Sync),
-    ) -> Result<(u64, Vec<FoundSession>), CallError> {
-        let (next, keys) = self.scan(cursor).await?;
-        let prefix = self.link().key("");
+    async fn step(&self) -> Result<(u64, Vec<FoundSession>), CallError> {
+        let (next, keys) = self.keys().await?;
+        let prefix = self.sessions.link().key("");
         let id = |key: &Vec<u8>| {
             let text = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?;
             let id = SessionId(text.parse().ok()?);
-            (id.to_string() == text && !is_known(id)).then_some(id)
+            (id.to_string() == text).then_some(id)
         };
         let ids: Vec<SessionId> = keys.iter().filter_map(id).collect();
         let mut found = Vec::new();
         if !ids.is_empty() {
-            let values = self.read_some(&ids).await?;
+            let values = self.values(&ids).await?;
             for (id, (text, ttl_ms)) in ids.into_iter().zip(values) {
                 let ttl_ms = u64::try_from(ttl_ms).unwrap_or(0);
                 let text = text.and_then(|text| String::from_utf8(text).ok());
@@ -112,25 +104,25 @@ impl RedisSessions {
         Ok((next, found))
     }
 
-    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), CallError> {
+    async fn keys(&self) -> Result<(u64, Vec<Vec<u8>>), CallError> {
         let uuids = "????????-????-????-????-????????????";
+        let link = self.sessions.link();
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(self.link().pattern(uuids));
+        scan.arg(self.cursor).arg("MATCH").arg(link.pattern(uuids));
         scan.arg("COUNT").arg(STEP);
-        self.link().query(scan).await
+        link.query(scan).await
     }
 
     /// The values and times to live of these; nothing for what is no string.
-    async fn read_some(&self, ids: &[SessionId]) -> Result<Vec<(Option<Vec<u8>>, i64)>, CallError> {
-        let keys: Vec<String> = ids.iter().map(|id| self.link().session_key(*id)).collect();
+    async fn values(&self, ids: &[SessionId]) -> Result<Vec<(Option<Vec<u8>>, i64)>, CallError> {
+        let link = self.sessions.link();
+        let keys: Vec<String> = ids.iter().map(|id| link.session_key(*id)).collect();
         let mut pipe = redis::pipe();
         pipe.cmd("MGET").arg(&keys);
         for key in &keys {
             pipe.cmd("PTTL").arg(key);
         }
-        let answers: Vec<redis::Value> = self.link().query(pipe).await?;
+        let answers: Vec<redis::Value> = link.query(pipe).await?;
         let mut answers = answers.into_iter();
         let values: Option<Vec<Option<Vec<u8>>>> = answers
             .next()

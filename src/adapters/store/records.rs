@@ -1,5 +1,6 @@
 //! Cold reads: one text for both backends.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -208,6 +209,12 @@ impl Records for StoredRecords {
             .await
     }
 
+    async fn named_sessions(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Away> {
+        let ids: Vec<Id> = ids.iter().copied().map(Id::from).collect();
+        self.read(|pools| async move { read_named(&pools, &ids).await })
+            .await
+    }
+
     async fn live(&self, now: Timestamp) -> Result<LiveState, Away> {
         let read = |pools| async move { read_live(&pools, now).await };
         let rows = self.pools.run(&self.handle, LIVE_MAX, read).await?;
@@ -283,6 +290,17 @@ async fn read_session(pools: &Pools, id: SessionId) -> Result<Option<SessionReco
             .optional()?
     });
     Ok(found.map(|row| row.record()).transpose()?)
+}
+
+async fn read_named(pools: &Pools, ids: &[Id]) -> Result<HashSet<SessionId>, ReadError> {
+    let named: Vec<Id> = with_connection!(pools, |connection| {
+        matches::table
+            .filter(matches::session_id.eq_any(ids))
+            .select(matches::session_id)
+            .load(connection)
+            .await?
+    });
+    Ok(named.into_iter().map(SessionId::from).collect())
 }
 
 async fn read_live(pools: &Pools, now: Timestamp) -> Result<LiveRows, ReadError> {

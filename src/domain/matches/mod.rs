@@ -117,6 +117,11 @@ impl Match {
         self.ids
     }
 
+    /// Its users, in the order of its tickets.
+    pub fn users(&self) -> [&UserId; 2] {
+        self.tickets.each_ref().map(|ticket| &ticket.user)
+    }
+
     /// Its tickets, the older first.
     pub fn tickets(&self) -> &[Ticket; 2] {
         &self.tickets

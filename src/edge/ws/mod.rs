@@ -100,6 +100,7 @@ pub(super) async fn connect(
     let Ok(user) = user else {
         return upgrade(RefusedSocket, &request, payload);
     };
+    edge.lend_token(&user);
     let backend = edge.backend()?;
     let place = edge.sockets.enter(user.id.clone())?;
     let socket = WsActor {

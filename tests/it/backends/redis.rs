@@ -1,21 +1,23 @@
 //! The mirror of the queues on a real Redis, and what happens when that goes away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncCommands, Client};
 use matchmaker::adapters::redis::{
-    FoundSession, RedisLink, RedisMirror, RedisOptions, RedisSessions,
+    RedisFallback, RedisLink, RedisMirror, RedisOptions, RedisSessions,
 };
 use matchmaker::domain::{SessionId, SessionRecord, Ticket};
-use matchmaker::ports::{QueueChange, QueueMirror, SharedSessions};
+use matchmaker::ports::{FallbackSessions, QueueChange, QueueMirror, SharedSessions};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::subject::{StoppedClock, at_ms, session, session_id, ticket, ticket_id, user};
+use super::subject::{
+    StoppedClock, Subject, at_ms, session, session_id, ticket, ticket_id, up_to_match, user,
+};
 use crate::servers::{self, PrivateNumber, Redis};
 
 const PREFIX: &str = "pre[fix]*:";
@@ -342,50 +344,50 @@ async fn a_mirror_that_stops_writes_what_is_left() {
 async fn sessions_that_only_redis_knows_are_found() {
     let place = servers::redis().number();
     let mut redis = connect(&place.url()).await;
-    let sessions = RedisSessions::new(
-        link_with_prefix(&place.url(), PREFIX),
-        StoppedClock::at(1_762_756_823_456),
-    );
+    let link = link_with_prefix(&place.url(), PREFIX);
+    let clock = StoppedClock::at(1_762_756_823_456);
+    let sessions = || RedisSessions::new(Arc::clone(&link), clock.clone());
     for number in 0..1_000 {
-        let put = sessions.put_if_absent(&session(number, [1, 2])).await;
+        let put = sessions().put_if_absent(&session(number, [1, 2])).await;
         put.expect("it is written");
     }
     let mut left = session(7, [1, 2]);
     left.left = [true, false];
-    sessions.write_left(&left).await.expect("it is written");
+    let written = sessions().write_left(&left).await;
+    written.expect("it is written");
+    let whole = json!({"users": ["a", "b"], "question": {"id": 1, "title": "t", "topics": []}});
+    let [elsewhere, no_json, nobody, alone] =
+        [5_000, 5_001, 5_002, 5_005].map(|number| session_id(number).to_string());
     let mut pipe = redis::pipe();
-    pipe.set(
-        session_id(5_000).to_string(),
-        json!({"users": ["a"]}).to_string(),
-    )
-    .set(format!("{PREFIX}{}", session_id(5_001)), "no JSON")
-    .set(format!("{PREFIX}{}", session_id(5_002)), r#"{"code": ""}"#)
-    .rpush(format!("{PREFIX}{}", session_id(5_003)), "x")
-    .set(
-        format!("{PREFIX}matching_ticket:{}", session_id(5_004)),
-        "x",
-    );
+    pipe.set(elsewhere, whole.to_string())
+        .set(format!("{PREFIX}{no_json}"), "no JSON")
+        .set(format!("{PREFIX}{nobody}"), r#"{"code": ""}"#)
+        .set(format!("{PREFIX}{alone}"), r#"{"users": ["a"]}"#)
+        .rpush(format!("{PREFIX}{}", session_id(5_003)), "x")
+        .set(
+            format!("{PREFIX}matching_ticket:{}", session_id(5_004)),
+            "x",
+        );
     let () = pipe.query_async(&mut redis).await.expect("Redis answers");
+    let known = Subject::on_sqlite().await;
+    known.stores(up_to_match(3, [1, 2])).await;
+    let fallback = RedisFallback::new(sessions(), clock.clone());
 
-    let found = Mutex::new(BTreeMap::<SessionId, FoundSession>::new());
-    let is_known = |id| id == session_id(3);
-    let mut hand_over = |batch: Vec<FoundSession>| {
-        let batch = batch.into_iter().map(|session| (session.id, session));
-        found.lock().expect("not poisoned").extend(batch);
-    };
-    let summary = sessions
-        .find_unknown_sessions(&is_known, &mut hand_over)
-        .await;
+    fallback.search(known.records()).await;
 
-    assert!(summary.expect("Redis answers").complete);
-    let found = found.into_inner().expect("not poisoned");
+    let found = (0..6_000).map(session_id);
+    let found: BTreeSet<SessionId> = found.filter(|id| fallback.session(*id).is_some()).collect();
     let expected: BTreeSet<SessionId> = (0..1_000).filter(|it| *it != 3).map(session_id).collect();
-    assert_eq!(found.keys().copied().collect::<BTreeSet<_>>(), expected);
-    let seventh = &found[&session_id(7)];
+    assert_eq!(found, expected);
+    let seventh = fallback.session(session_id(7)).expect("it was found");
     assert_eq!(seventh.users, [user(1), user(2)]);
-    assert_eq!(seventh.left, [user(1)]);
-    assert_eq!(seventh.question, Some(session(7, [1, 2]).question));
-    assert!(seventh.ttl_ms > 21_000_000);
+    assert_eq!(seventh.left, [true, false]);
+    assert_eq!(seventh.question, session(7, [1, 2]).question);
+    let lives_for = seventh.ends_at.ms_since(seventh.opened_at);
+    assert!(lives_for > 21_000_000, "{lives_for} ms");
+    clock.put_at(1_762_756_823_456 + 21_600_001);
+    assert_eq!(fallback.session(session_id(7)), None);
+    assert_eq!(fallback.active_session(&user(2)), None);
 }
 
 #[tokio::test]

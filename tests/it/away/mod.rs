@@ -1,0 +1,3 @@
+//! What happens while a neighbour is away, seen through the whole server on real ones.
+
+mod fallback;
