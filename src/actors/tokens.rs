@@ -27,8 +27,9 @@ impl LentTokens {
 
     /// A token that one of these has lent since the last time.
     pub(super) fn take(&self, users: [&UserId; 2]) -> Option<BearerToken> {
-        let lent = |user| self.0.get_mut(user).and_then(|mut lent| lent.take());
-        users.into_iter().filter_map(lent).last()
+        let [first, second] =
+            users.map(|user| self.0.get_mut(user).and_then(|mut lent| lent.take()));
+        second.or(first)
     }
 
     /// Nobody wants the tokens of these any more.

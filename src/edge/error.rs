@@ -126,7 +126,27 @@ impl ApiError {
             Self::TooManyRequests { retry_after_s } => Some(*retry_after_s),
             Self::Busy | Self::Unavailable | Self::Starting | Self::Stopping => Some(1),
             Self::QuestionUnavailable | Self::TooManySockets => Some(2),
-            _ => None,
+            Self::InvalidBody(_)
+            | Self::InvalidValue(_)
+            | Self::InvalidId(_)
+            | Self::EncodedBody
+            | Self::InvalidHandshake(_)
+            | Self::DuplicateRequest { .. }
+            | Self::NotPending
+            | Self::AlreadyConfirmed
+            | Self::Unauthorized
+            | Self::ForeignOrigin
+            | Self::RequestNotFound
+            | Self::MatchNotFound
+            | Self::SessionNotFound
+            | Self::NoActiveSession
+            | Self::NoSuchPath
+            | Self::MethodNotAllowed { .. }
+            | Self::RequestTimeout
+            | Self::BodyTooLong
+            | Self::PathTooLong
+            | Self::HeadersTooLong
+            | Self::Internal => None,
         }
     }
 }

@@ -5,10 +5,6 @@
     reason = "black-box tests measure real time"
 )]
 mod api;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "black-box tests measure real time"
-)]
 mod away;
 mod backends;
 #[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
