@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::AppError;
+use super::crash_points::{self, CrashPoint};
 use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
 use crate::adapters::redis::{RedisFallback, RedisLink, RedisMirror, RedisOptions, RedisSessions};
@@ -23,7 +24,8 @@ use crate::adapters::{
     RabbitPublisher, RelayOptions,
 };
 use crate::ports::{
-    Clock, FallbackSessions, LiveState, Questions, QueueMirror, SharedSessions, Store, Users,
+    Clock, FallbackSessions, LiveState, Publisher, Questions, QueueMirror, SharedSessions, Store,
+    Users,
 };
 use crate::settings::{Database, SecretUrl, Settings};
 
@@ -120,9 +122,10 @@ impl Neighbours {
         board: &Arc<Board>,
         clock: &Arc<dyn Clock>,
         io: &Handle,
+        crash: Option<&Arc<CrashPoint>>,
     ) -> Result<Self, AppError> {
         let (relay, announcing) = match &settings.rabbitmq {
-            Some(url) => start_relay(url, store, clock, io)?,
+            Some(url) => start_relay(url, store, clock, io, crash)?,
             None => (None, Announcing::logged(Arc::clone(&store.writer))),
         };
         let shared = match &settings.redis {
@@ -221,6 +224,7 @@ fn start_relay(
     store: &OpenedStore,
     clock: &Arc<dyn Clock>,
     io: &Handle,
+    crash: Option<&Arc<CrashPoint>>,
 ) -> Result<StartedRelay, AppError> {
     let options = RabbitOptions {
         url: url.expose().to_owned(),
@@ -230,9 +234,12 @@ fn start_relay(
         .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
     let publisher = Arc::new(publisher);
     let woken = Arc::new(Notify::new());
+    let outbox = Arc::new(store.records.outbox());
+    let to_broker = Arc::clone(&publisher) as Arc<dyn Publisher>;
+    let (outbox, to_broker) = crash_points::around_relay(outbox, to_broker, crash);
     let relay = OutboxRelay::new(
-        Arc::new(store.records.outbox()),
-        Arc::clone(&publisher) as Arc<dyn crate::ports::Publisher>,
+        outbox,
+        to_broker,
         Arc::clone(clock),
         Arc::clone(&woken),
         RelayOptions::default(),

@@ -2,6 +2,7 @@
 
 mod backends;
 mod broken;
+mod crash_points;
 mod listener;
 mod recovery;
 mod serving;

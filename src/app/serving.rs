@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::AppError;
 use super::backends::{Neighbours, open_store};
+use super::crash_points::{self, CrashPoint};
 use super::listener::Reserved;
 use super::recovery::recover;
 use crate::actors::CoreSettings;
@@ -114,9 +115,13 @@ async fn recovered(
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
     let store = open_store(&settings.database, &as_clock, &io).await?;
-    let live = recover(&*store.records, &*store.writer, &clock).await?;
+    let recovering = Arc::clone(&store.writer) as Arc<dyn Store>;
+    let crash_point = CrashPoint::of_process();
+    let recovering = crash_points::around_store(recovering, crash_point.as_ref());
+    let live = recover(&*store.records, &*recovering, &clock).await?;
     let board = Arc::new(Board::default());
-    let neighbours = Neighbours::build(&settings, &store, &live, &board, &as_clock, &io)?;
+    let crash = crash_point.as_ref();
+    let neighbours = Neighbours::build(&settings, &store, &live, &board, &as_clock, &io, crash)?;
     let ports = Ports {
         clock: as_clock.clone(),
         store: Arc::clone(&neighbours.store),
@@ -124,6 +129,7 @@ async fn recovered(
         questions: Arc::clone(&neighbours.questions),
         mirror: Arc::clone(&neighbours.mirror),
     };
+    let ports = crash_points::around(ports, crash);
     let core_settings = CoreSettings {
         timeouts: settings.timeouts,
         matches_max: settings.limits.matches_max,

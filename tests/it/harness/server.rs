@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use awc::http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Api, Backends, PREFIX, Reply, Request, User, tokens, within};
+use super::{Api, Backends, PATIENCE, PREFIX, Reply, Request, User, tokens, within};
 use crate::servers;
 
 /// The time that a server may take until it is ready.
@@ -161,6 +162,34 @@ impl Server {
         self.launch().await;
     }
 
+    /// Starts it again, so that it ends itself at `place`; one that runs is killed before.
+    pub async fn restart_until(&self, place: &str) {
+        self.set("CRASH_AT", place);
+        self.restart().await;
+    }
+
+    /// Starts it so that it ends itself at `place`, which may be before it is ready.
+    pub fn start_until(&self, place: &str) {
+        self.set("CRASH_AT", place);
+        self.spawn();
+    }
+
+    /// Starts it again, so that it does not end itself any more.
+    pub async fn restart_for_good(&self) {
+        self.restart_until("").await;
+    }
+
+    /// Awaits that the process ends itself where it was told to.
+    pub async fn crashes(&self) {
+        const SIGABRT: i32 = 6;
+        let ended = within(PATIENCE * 2, "the server ends itself", async || {
+            self.ended()
+        });
+        let status = ended.await;
+        assert_eq!(status.signal(), Some(SIGABRT), "{}", self.shown_output());
+        self.child.replace(None);
+    }
+
     /// Sets a variable for the next start.
     pub fn set(&self, name: &str, value: impl ToString) {
         let options = self.options.borrow().clone().with(name, value);
@@ -234,13 +263,17 @@ impl Server {
         self.folder().join("data/matchmaker.db")
     }
 
-    async fn launch(&self) {
+    fn spawn(&self) {
         self.begin.set(self.output.lines());
         let child = self
             .options
             .borrow()
             .spawn(self.folder.path(), &[], &self.output);
         self.child.replace(Some(child));
+    }
+
+    async fn launch(&self) {
+        self.spawn();
 
         let begun = Instant::now();
         while !self.is_ready().await {

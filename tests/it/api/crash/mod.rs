@@ -2,5 +2,6 @@
 
 mod aftermath;
 mod people;
+mod points;
 mod restored;
 mod under_load;
