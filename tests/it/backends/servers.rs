@@ -14,9 +14,9 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
-use super::process::has_ended;
-use super::*;
 use crate::harness::{Backends, Neighbours, Options, eventually, new_folder};
+use crate::servers::process::has_ended;
+use crate::servers::*;
 
 /// What tells the test binary that it is to be killed while it holds servers.
 const HOLD: &str = "HOLD_SERVERS";
@@ -252,7 +252,7 @@ async fn real_backends_are_three_urls_that_the_program_understands() {
 #[tokio::test]
 async fn nothing_stays_behind_when_the_test_process_is_killed() {
     let mut holder = Command::new(std::env::current_exe().expect("this program has a path"))
-        .args(["--exact", "servers::tests::holds_servers", "--nocapture"])
+        .args(["--exact", "backends::servers::holds_servers", "--nocapture"])
         .env(HOLD, "yes")
         .stdout(Stdio::piped())
         .spawn()
