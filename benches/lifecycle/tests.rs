@@ -7,6 +7,8 @@
 
 mod checks;
 mod client;
+mod events;
+mod family;
 mod faults;
 mod ledger;
 mod meter;
