@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use crate::client::{Connection, Fault, Target};
+use crate::client::{Answer, Connection, Fault, Target};
 
 /// What a rush came to.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,13 @@ pub async fn rush(
     let began = Instant::now();
     let shared = RefCell::new((numbers, take, 0));
     let shared = &shared;
+    let answered = |number, answer: &Answer| {
+        let (_, take, errors) = &mut *shared.borrow_mut();
+        match answer.status {
+            200 => take(number, &answer.body),
+            _ => *errors += 1,
+        }
+    };
     let serve = async |mut connection: Connection| {
         loop {
             let next = shared.borrow_mut().0.next();
@@ -41,11 +48,7 @@ pub async fn rush(
                 return Ok::<_, Fault>(());
             };
             let answer = connection.call(&request(number)).await?;
-            let (_, take, errors) = &mut *shared.borrow_mut();
-            match answer.status {
-                200 => take(number, &answer.body),
-                _ => *errors += 1,
-            }
+            answered(number, &answer);
             if !connection.is_reusable() {
                 connection = Connection::open(target).await?;
             }

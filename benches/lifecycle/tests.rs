@@ -12,5 +12,6 @@ mod family;
 mod faults;
 mod ledger;
 mod meter;
+mod rush;
 mod stats;
 mod timetable;

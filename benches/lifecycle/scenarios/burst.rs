@@ -24,7 +24,6 @@ pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
     for _ in 0..options.runs {
         for (kind, runs) in kinds.iter().zip(&mut all) {
             let stage = Stage::set(bench, *kind, options.users, options.buckets).await?;
-            stage.rest().await;
             let timetable = Timetable::scattered(options.users, within);
             runs.push(vec![stage.measure(rate, timetable, TURN).await?]);
             stage.close(&mut violations).await?;

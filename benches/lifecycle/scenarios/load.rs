@@ -46,7 +46,6 @@ async fn one_run(
         let timetable = timetable(options.arrivals, *rate, options.warm_up);
         stage.warm_up(timetable, TURN).await;
     }
-    stage.rest().await;
     let mut points = Vec::new();
     for rate in &options.rates {
         let timetable = timetable(options.arrivals, *rate, options.seconds);

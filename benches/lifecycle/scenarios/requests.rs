@@ -187,7 +187,8 @@ async fn measure_server(
 fn row(backends: &str, what: &str, count: usize, rush: Rush, cost: &Cost) -> Value {
     let us = |cpu_s: f64| cpu_s * 1e6 / count as f64;
     let server_us = us(cost.server_cpu_s.unwrap_or_default());
-    let backends_us = us(cost.backends_cpu_s.values().sum());
+    let of_backends = &cost.backends_cpu_s;
+    let backends_us = (!of_backends.is_empty()).then(|| us(of_backends.values().sum()));
     json!({
         "backends": backends,
         "what": what,
@@ -196,7 +197,7 @@ fn row(backends: &str, what: &str, count: usize, rush: Rush, cost: &Cost) -> Val
         "per_s": count as f64 / rush.took.as_secs_f64(),
         "server_us": server_us,
         "backends_us": backends_us,
-        "all_us": server_us + backends_us,
+        "all_us": server_us + backends_us.unwrap_or_default(),
         "tool_cores": cost.tool_cores,
         "other_cores": cost.other_cores,
     })

@@ -56,6 +56,10 @@ impl<'a> Stage<'a> {
         };
         let variables = variables(place.as_deref(), &[room_for(users)]);
         let server = Server::of(&bench.common, &variables).await?;
+        if let Some(Neighbours { probe, .. }) = &neighbours {
+            // Before connections are opened, because the server closes those that stay unused for long.
+            probe.rest().await;
+        }
         let crowd = Crowd::gather(&bench.common, &server.target, users, buckets).await?;
         Ok(Self {
             bench,
@@ -70,10 +74,6 @@ impl<'a> Stage<'a> {
     pub async fn warm_up(&self, timetable: Timetable, turn: usize) {
         self.crowd.drive(timetable, turn, self.drain()).await;
         self.settle().await;
-    }
-
-    /// Waits until the backends have counted all that was before.
-    pub async fn rest(&self) {
         if let Some(Neighbours { probe, .. }) = &self.neighbours {
             probe.rest().await;
         }

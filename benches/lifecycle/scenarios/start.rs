@@ -126,7 +126,8 @@ async fn one_start(
         back = live_tickets(&server).await?;
     }
     let back_after = ready_after + ready_at.elapsed();
-    let backends_cpu_s = meter.read()?.backends_cpu_s;
+    let of_backends = meter.read()?.backends_cpu_s;
+    let backends_cpu_s = (!of_backends.is_empty()).then(|| of_backends.values().sum::<f64>());
     let pid = server.pid.context("it is our own server")?;
     let server_cpu_s = cpu(pid)?.as_secs_f64();
     if back != tickets as u64 {
@@ -139,7 +140,7 @@ async fn one_start(
         "ready_after_s": ready_after.as_secs_f64(),
         "all_back_after_s": back_after.as_secs_f64(),
         "server_cpu_s": server_cpu_s,
-        "backends_cpu_s": backends_cpu_s.values().sum::<f64>(),
+        "backends_cpu_s": backends_cpu_s,
         "rss_bytes": rss_bytes,
     }))
 }
