@@ -9,12 +9,12 @@ use crate::rush::rush;
 /// Answers each request with its path as the body; 404 to the third.
 async fn serve(listener: TcpListener) {
     loop {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut stream, _) = listener.accept().await.expect("a client");
         tokio::spawn(async move {
             let mut bytes = vec![0; 1_024];
             while let Ok(length @ 1..) = stream.read(&mut bytes).await {
                 let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-                let path = text.split(' ').nth(1).unwrap();
+                let path = text.split(' ').nth(1).expect("a request has a path");
                 let status = if path == "/3" {
                     "404 Not Found"
                 } else {
@@ -22,7 +22,8 @@ async fn serve(listener: TcpListener) {
                 };
                 let length = path.len();
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{path}");
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                let sent = stream.write_all(answer.as_bytes()).await;
+                sent.expect("the client is there");
             }
         });
     }
