@@ -1,6 +1,6 @@
 //! People with tokens and open sockets, who ask by the timetable and react to what they are told.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::client::{Answer, Fault, Message, Pool, Socket, Target, closed, request};
+use crate::events::Sessions;
 use crate::ledger::{Ask, Event, Figures, Ledger, Outcome, Step, User, Violations, Wish};
 use crate::options::Common;
 use crate::timetable::Timetable;
 use crate::tokens::Signer;
 
 /// Where everything about matching is.
-const PREFIX: &str = "/api/v1/matching";
+pub const PREFIX: &str = "/api/v1/matching";
 /// Wait before something that was refused for the moment is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Time between two looks at whether everything has come to its end.
@@ -126,6 +127,11 @@ impl Crowd {
         figures.with_errors_of(after)
     }
 
+    /// All sessions that anybody was told of, with their members.
+    pub fn sessions(&self) -> Ref<'_, Sessions> {
+        Ref::map(self.shared.ledger.borrow(), Ledger::sessions)
+    }
+
     /// The violations since they were last taken.
     pub fn take_violations(&self) -> Violations {
         self.shared.ledger.borrow_mut().take_violations()
@@ -163,7 +169,8 @@ pub fn raise_open_file_limit(common: &Common, sockets: usize) -> anyhow::Result<
     Ok(())
 }
 
-fn wish(bucket: usize) -> Wish {
+/// What is asked for in this bucket.
+pub fn wish(bucket: usize) -> Wish {
     let number = bucket / DIFFICULTIES.len();
     let topic = TOPICS.get(number).map(|topic| (*topic).to_owned());
     Wish {
@@ -172,11 +179,13 @@ fn wish(bucket: usize) -> Wish {
     }
 }
 
-fn ask_body(wish: &Wish) -> String {
+/// What is sent to ask for it.
+pub fn ask_body(wish: &Wish) -> String {
     json!({"difficulty": wish.difficulty, "topic": wish.topic}).to_string()
 }
 
-fn headers(target: &Target, token: &str) -> String {
+/// The header lines of whoever has this token.
+pub fn headers(target: &Target, token: &str) -> String {
     let host = target.authority();
     format!("Host: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n")
 }

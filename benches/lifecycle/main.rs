@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench lifecycle                                       # everything, about a minute
 //! cargo bench --bench lifecycle -- load --rates 200 --runs 3          # one scenario
+//! cargo bench --bench lifecycle -- load --backends embedded,real      # and on PostgreSQL and so on
 //! cargo bench --bench lifecycle -- load --url http://host:8002 --secret …   # a running server
 //! ```
 //!
@@ -11,15 +12,28 @@
 //! stalls is charged for everybody who had to wait meanwhile. The exit code is 1 if something did not
 //! fit together, and 2 if the tool itself could not do its work.
 
+mod backends;
+mod bare;
 mod client;
 mod crowd;
+mod events;
+mod family;
 mod faults;
 mod ledger;
 mod meter;
 mod options;
 mod report;
+mod rush;
 mod scenarios;
 mod server;
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    reason = "tests use more of it, and servers take real time to start"
+)]
+#[path = "../../tests/it/servers/mod.rs"]
+mod servers;
 mod stats;
 mod timetable;
 mod tokens;
@@ -29,7 +43,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use options::CommandLine;
+use options::{CommandLine, Common, Scenario};
+use scenarios::Bench;
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
@@ -38,7 +53,12 @@ fn main() -> ExitCode {
         println!("nothing to do: this is meant for `cargo bench --bench lifecycle`");
         return ExitCode::SUCCESS;
     };
-    match run(&command_line, scenarios) {
+    let common = command_line.common;
+    let ended = match scenarios[..] {
+        [Scenario::Bare] => bare::serve(&common).map(|()| 0),
+        _ => run(common, scenarios),
+    };
+    match ended {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
@@ -49,20 +69,20 @@ fn main() -> ExitCode {
 }
 
 /// Runs the scenarios one after the other; answers with how many violations were seen.
-fn run(command_line: &CommandLine, scenarios: Vec<options::Scenario>) -> anyhow::Result<u64> {
+fn run(common: Common, scenarios: Vec<Scenario>) -> anyhow::Result<u64> {
     // One thread: it costs least, and what it is told is seen in one order.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime does not start")?;
     let local = tokio::task::LocalSet::new();
-    let common = &command_line.common;
+    let bench = Bench::new(common)?;
     let mut report = report::Report::new();
     for scenario in scenarios {
-        let results = local.block_on(&runtime, scenarios::run(common, scenario))?;
+        let results = local.block_on(&runtime, scenarios::run(&bench, scenario))?;
         report.add(results);
     }
-    if let Some(file) = &common.json {
+    if let Some(file) = &bench.common.json {
         report.write(file)?;
     }
     report.print_violations();

@@ -1,21 +1,28 @@
-//! What a load costs: CPU and memory of the server, CPU of this tool, and what else the machine did.
+//! What a load costs: CPU and memory of the server, CPU of its backends and of this tool, and what
+//! else the machine did.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::Instant;
+
+use crate::family::{cpu, family_cpu};
 
 /// Length of the ticks in /proc; the kernel's interface fixes it on every usual architecture.
 const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time and memory between two moments.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Cost {
     /// User and system time of the server, in seconds; not known for a server elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu_s: Option<f64>,
+    /// The same of each of the backends with all their processes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub backends_cpu_s: BTreeMap<&'static str, f64>,
     /// Most memory that the server had resident meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_peak_bytes: Option<u64>,
@@ -24,7 +31,7 @@ pub struct Cost {
     pub rss_bytes: Option<u64>,
     /// CPU of this tool; 1 is one core that is always busy.
     pub tool_cores: f64,
-    /// CPU of everything that is neither the server nor this tool, in cores.
+    /// CPU of everything that is neither the server nor its backends nor this tool, in cores.
     pub other_cores: f64,
     /// CPU that a hypervisor gave to somebody else, in cores.
     pub stolen_cores: f64,
@@ -45,25 +52,30 @@ pub struct Machine {
 }
 
 /// Reads the clocks at the beginning and the end.
-pub struct Meter {
+pub struct Meter<'a> {
     server: Option<u32>,
+    backends: &'a [(&'static str, u32)],
     began: Instant,
     server_cpu: Option<Duration>,
+    backends_cpu: Vec<Duration>,
     tool_cpu: Duration,
     machine: Machine,
 }
 
-impl Meter {
-    /// Begins to measure; without a process id nothing is known of the server.
-    pub fn start(server: Option<u32>) -> anyhow::Result<Self> {
+impl<'a> Meter<'a> {
+    /// Begins to measure; without a process id nothing is known of the server. `backends` are names
+    /// and first processes.
+    pub fn start(server: Option<u32>, backends: &'a [(&'static str, u32)]) -> anyhow::Result<Self> {
         if let Some(pid) = server {
             forget_peak(pid);
         }
         Ok(Self {
             server,
+            backends,
             began: Instant::now(),
             server_cpu: server.map(cpu).transpose()?,
-            tool_cpu: cpu_at("/proc/self/stat")?,
+            backends_cpu: families(backends)?,
+            tool_cpu: cpu(std::process::id())?,
             machine: machine()?,
         })
     }
@@ -71,18 +83,29 @@ impl Meter {
     /// What it cost since then.
     pub fn read(&self) -> anyhow::Result<Cost> {
         let wall = self.began.elapsed().as_secs_f64().max(f64::EPSILON);
-        let tool_cpu = cpu_at("/proc/self/stat")?.saturating_sub(self.tool_cpu);
+        let tool_cpu = cpu(std::process::id())?.saturating_sub(self.tool_cpu);
+        let backends_cpu = families(self.backends)?;
+        let backends_cpu = backends_cpu.iter().zip(&self.backends_cpu);
+        let backends_cpu = backends_cpu.map(|(now, before)| now.saturating_sub(*before));
+        let backends_cpu: Vec<Duration> = backends_cpu.collect();
         let now = machine()?;
         let server_cpu = match (self.server, self.server_cpu) {
             (Some(pid), Some(before)) => Some(cpu(pid)?.saturating_sub(before)),
             _ => None,
         };
-        let ours = tool_cpu + server_cpu.unwrap_or_default();
+        let of_backends: Duration = backends_cpu.iter().sum();
+        let ours = tool_cpu + server_cpu.unwrap_or_default() + of_backends;
         let others = now.busy.saturating_sub(self.machine.busy + ours);
         let stolen = now.stolen.saturating_sub(self.machine.stolen);
         let memory = self.server.map(memory).transpose()?;
         Ok(Cost {
             server_cpu_s: server_cpu.map(|cpu| cpu.as_secs_f64()),
+            backends_cpu_s: self
+                .backends
+                .iter()
+                .zip(backends_cpu)
+                .map(|((name, _), cpu)| (*name, cpu.as_secs_f64()))
+                .collect(),
             rss_peak_bytes: memory.map(|memory| memory.peak_bytes),
             rss_bytes: memory.map(|memory| memory.bytes),
             tool_cores: tool_cpu.as_secs_f64() / wall,
@@ -90,6 +113,10 @@ impl Meter {
             stolen_cores: stolen.as_secs_f64() / wall,
         })
     }
+}
+
+fn families(backends: &[(&'static str, u32)]) -> anyhow::Result<Vec<Duration>> {
+    backends.iter().map(|(_, pid)| family_cpu(*pid)).collect()
 }
 
 /// The memory of a process.
@@ -103,32 +130,12 @@ fn forget_peak(pid: u32) {
     let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
-/// User and system time of a process with all its threads, ended ones too: the sum is the
-/// scheduler's own, only rounded down to ticks.
-fn cpu(pid: u32) -> anyhow::Result<Duration> {
-    cpu_at(&format!("/proc/{pid}/stat"))
-}
-
-fn cpu_at(path: &str) -> anyhow::Result<Duration> {
-    cpu_in(&read(path)?).with_context(|| format!("{path} tells no CPU time"))
-}
-
 fn machine() -> anyhow::Result<Machine> {
     machine_in(&read("/proc/stat")?).context("/proc/stat tells no CPU time")
 }
 
 fn read(path: &str) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{path} cannot be read"))
-}
-
-/// CPU time in the text of /proc/PID/stat.
-pub fn cpu_in(stat: &str) -> Option<Duration> {
-    // The name of the program stands in brackets and may itself hold brackets and blanks.
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let user: u32 = fields.next()?.parse().ok()?;
-    let system: u32 = fields.next()?.parse().ok()?;
-    Some(TICK * user + TICK * system)
 }
 
 /// Memory in the text of /proc/PID/status.

@@ -25,6 +25,16 @@ pub struct Common {
     /// Load this running server instead of starting one, such as http://127.0.0.1:8002
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
+    /// What the server keeps its state in; several are measured one beside the other
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [Kind::Embedded],
+        conflicts_with = "url"
+    )]
+    pub backends: Vec<Kind>,
     /// Process id of the server at --url, where it runs on this machine: for its CPU and memory
     #[arg(long, global = true, requires = "url")]
     pub pid: Option<u32>,
@@ -43,8 +53,8 @@ pub struct Common {
     /// One more variable for the server that is started; may be repeated
     #[arg(long = "env", global = true, value_name = "NAME=VALUE", value_parser = variable)]
     pub variables: Vec<(String, String)>,
-    /// Where the temporary folder of the server that is started is made; a real disk, since every
-    /// commit is synced
+    /// Where the temporary folders of the server and of the backends that are started are made; a real
+    /// disk, since every commit is synced
     #[arg(long, global = true, default_value = env!("CARGO_TARGET_TMPDIR"))]
     pub folder: PathBuf,
     /// Connections for HTTP requests, kept alive
@@ -58,6 +68,15 @@ pub struct Common {
     pub json: Option<PathBuf>,
 }
 
+/// What a server keeps its state in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Its own folder: SQLite, and the rest in process
+    Embedded,
+    /// PostgreSQL, Redis and RabbitMQ of this run, set up as in production
+    Real,
+}
+
 /// What to measure.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Scenario {
@@ -69,6 +88,11 @@ pub enum Scenario {
     Sockets(Sockets),
     /// Time from the start of the process to ready
     Start(Start),
+    /// CPU time of single requests beside that of a bare endpoint
+    Requests(Requests),
+    /// The bare endpoint
+    #[command(hide = true)]
+    Bare,
 }
 
 /// How asks are spread over the time.
@@ -144,6 +168,22 @@ pub struct Start {
     pub runs: usize,
 }
 
+#[derive(Debug, Clone, Args)]
+pub struct Requests {
+    /// Asks that are stored, each of another person, after as many fifths for warming up
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
+    pub asks: usize,
+    /// Status polls, and requests to the bare endpoint
+    #[arg(long, default_value_t = 50_000, value_parser = at_least_one)]
+    pub polls: usize,
+    /// Pairs of difficulty and topic, taken in turn
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub buckets: usize,
+    /// Repeat it, each time on a new server, and print medians
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub runs: usize,
+}
+
 /// A scenario's own defaults.
 #[derive(Debug, Parser)]
 struct Defaults {
@@ -157,7 +197,7 @@ impl CommandLine {
         match &self.scenario {
             Some(scenario) => Some(vec![scenario.clone()]),
             None if self.bench => {
-                let all = ["start", "sockets", "burst", "load"];
+                let all = ["start", "sockets", "requests", "burst", "load"];
                 // A running server is not restarted.
                 let fit = all.iter().filter(|name| self.common.fits(name));
                 Some(fit.map(|name| default_scenario(name)).collect())
@@ -177,10 +217,31 @@ impl Arrivals {
     }
 }
 
+impl Kind {
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Real => "real",
+        }
+    }
+}
+
 impl Common {
+    /// What servers keep their state in, each once, in the order of the command line.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for kind in &self.backends {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
+    }
+
     fn fits(&self, scenario: &str) -> bool {
         match scenario {
-            "start" => self.url.is_none(),
+            "start" | "requests" => self.url.is_none(),
             "sockets" => self.url.is_none() || self.pid.is_some(),
             _ => true,
         }

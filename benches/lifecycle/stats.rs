@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Latencies of one kind. Every one is kept, so the figures are exact.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Latencies {
 }
 
 /// What is printed about latencies, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Summary {
     /// How many there were.
     pub count: usize,
@@ -84,6 +84,31 @@ pub fn medians(runs: &[Value]) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// Each number of `value` divided by the one at the same place in `base`; what has no such number, or
+/// 0 there, is left out.
+pub fn ratios(value: &Value, base: &Value) -> Value {
+    match (value, base) {
+        (Value::Number(_), Value::Number(_)) if as_f64(base) != 0.0 => {
+            Value::from(as_f64(value) / as_f64(base))
+        }
+        (Value::Object(members), Value::Object(bases)) => {
+            let divided = members.iter().filter_map(|(name, value)| {
+                let ratio = ratios(value, bases.get(name)?);
+                (!ratio.is_null()).then(|| (name.clone(), ratio))
+            });
+            Value::Object(divided.collect::<Map<_, _>>())
+        }
+        _ => Value::Null,
+    }
+}
+
+/// A number in what Redis answers to INFO.
+pub fn redis_figure(info: &str, name: &str) -> Option<f64> {
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(found, _)| *found == name)?;
+    value.trim().parse().ok()
 }
 
 fn as_f64(value: &Value) -> f64 {

@@ -7,8 +7,11 @@
 
 mod checks;
 mod client;
+mod events;
+mod family;
 mod faults;
 mod ledger;
 mod meter;
+mod rush;
 mod stats;
 mod timetable;

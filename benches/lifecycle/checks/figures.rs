@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::faults::{breaches, is_error};
-use crate::meter::{Machine, Memory, cpu_in, machine_in, memory_in};
-use crate::stats::{Latencies, medians};
+use crate::meter::{Machine, Memory, machine_in, memory_in};
+use crate::stats::{Latencies, medians, ratios, redis_figure};
 use crate::timetable::Timetable;
 
 #[test]
@@ -48,6 +48,25 @@ fn medians_go_through_nested_numbers_and_leave_texts() {
 
     let expected = json!({"name": "a", "it": {"p50": 1.5}, "count": 8, "errors": 2});
     assert_eq!(median, expected);
+}
+
+#[test]
+fn ratios_are_of_numbers_that_both_have() {
+    let base = json!({"name": "a", "it": {"p50": 2.0, "p99": 0}, "done": 4, "rss": 1});
+    let value = json!({"name": "b", "it": {"p50": 5.0, "p99": 9}, "done": 4, "commits": 7});
+
+    let ratios = ratios(&value, &base);
+
+    assert_eq!(ratios, json!({"it": {"p50": 2.5}, "done": 1.0}));
+}
+
+#[test]
+fn a_figure_of_redis_is_found_by_its_whole_name() {
+    let info = "# Stats\r\ntotal_commands_processed:17\r\ntotal_commands:3\r\n";
+
+    assert_eq!(redis_figure(info, "total_commands"), Some(3.0));
+    assert_eq!(redis_figure(info, "total_commands_processed"), Some(17.0));
+    assert_eq!(redis_figure(info, "commands"), None);
 }
 
 #[test]
@@ -99,14 +118,6 @@ fn a_timetable_is_kept_in_order_and_never_too_early() {
     }
 
     assert_eq!(numbers, (0..20).collect::<Vec<_>>());
-}
-
-#[test]
-fn cpu_time_is_found_behind_a_name_with_brackets() {
-    let stat = "17 (a) b (c)) S 1 17 17 0 -1 4194560 900 0 0 0 123 45 7 8 20 0 5 0 99 1 2";
-
-    assert_eq!(cpu_in(stat), Some(Duration::from_millis(1_680)));
-    assert_eq!(cpu_in("17 (a) S 1"), None);
 }
 
 #[test]

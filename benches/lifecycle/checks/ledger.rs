@@ -21,6 +21,8 @@ fn a_lifecycle_is_measured_from_the_later_intended_ask() {
     assert_eq!(scene.confirmed(SECOND), None);
     assert_eq!(scene.ready(FIRST, 50), scene.leave(FIRST));
     assert_eq!(scene.ready(SECOND, 47), scene.leave(SECOND));
+    let sessions: Vec<_> = scene.ledger.sessions().values().cloned().collect();
+    assert_eq!(sessions, [["a".to_owned(), "b".to_owned()]]);
     scene.left(FIRST, 60);
     scene.left(SECOND, 61);
 

@@ -1,3 +1,6 @@
 mod client;
+mod events;
+mod family;
 mod figures;
 mod ledger;
+mod rush;

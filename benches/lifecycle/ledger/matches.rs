@@ -212,7 +212,9 @@ impl Ledger {
             Some(known) => self.violate(two_sessions(match_id, known, session_id)),
             None => {
                 pair.session_id = Some(session_id);
-                if !self.sessions.insert(session_id) {
+                let first = &pair.first;
+                let members = [self.ids[first.user].clone(), first.partner_id.clone()];
+                if self.sessions.insert(session_id, members).is_some() {
                     self.violate(format!(
                         "session {session_id} of match {match_id} was another match's before"
                     ));

@@ -7,7 +7,7 @@ mod asks;
 mod closing;
 mod matches;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -195,7 +195,7 @@ pub struct Ledger {
     /// Asks that are due while nobody is free.
     backlog: VecDeque<Ask>,
     matches: HashMap<Uuid, Pair>,
-    sessions: HashSet<Uuid>,
+    sessions: HashMap<Uuid, [String; 2]>,
     figures: Figures,
     violations: Violations,
 }
@@ -212,7 +212,7 @@ impl Ledger {
             ids,
             backlog: VecDeque::new(),
             matches: HashMap::new(),
-            sessions: HashSet::new(),
+            sessions: HashMap::new(),
             figures: Figures::default(),
             violations: Violations::default(),
         }
@@ -277,6 +277,11 @@ impl Ledger {
     /// Notes something that must never be.
     pub fn violate(&mut self, what: String) {
         self.violations.note(what);
+    }
+
+    /// All sessions that anybody was told of, with their members.
+    pub fn sessions(&self) -> &HashMap<Uuid, [String; 2]> {
+        &self.sessions
     }
 
     /// The figures since they were last taken.

@@ -2,39 +2,37 @@
 
 use std::time::Duration;
 
-use crate::crowd::Crowd;
 use crate::ledger::Violations;
-use crate::options::{Burst, Common};
+use crate::options::Burst;
 use crate::report::Results;
-use crate::server::Server;
 use crate::timetable::Timetable;
 
-use super::load::room_for;
-use super::point::{Point, gather_faults, show};
+use super::Bench;
+use super::stage::Stage;
+use super::table::{Runs, show};
 
 /// Each ask is for the next bucket, so that people wait for those who come later.
 const TURN: usize = 1;
 
 /// Lets everybody ask once, each time on a new server.
-pub async fn run(common: &Common, options: &Burst) -> anyhow::Result<Results> {
+pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
     let within = Duration::from_millis(options.within_ms);
+    let rate = options.users as f64 / 2.0 / within.as_secs_f64().max(0.001);
     let mut violations = Violations::default();
-    let mut runs = Vec::new();
+    let kinds = bench.kinds();
+    let mut all: Vec<Runs> = kinds.iter().map(|_| Runs::new()).collect();
     for _ in 0..options.runs {
-        let mut server = Server::of(common, &[room_for(options.users)]).await?;
-        let crowd = Crowd::gather(common, &server.target, options.users, options.buckets).await?;
-        let rate = options.users as f64 / 2.0 / within.as_secs_f64().max(0.001);
-        let timetable = Timetable::scattered(options.users, within);
-        let point = Point::measure(&crowd, server.pid, rate, timetable, TURN, common.drain).await?;
-        gather_faults(&mut violations, &crowd, &mut server).await?;
-        drop(crowd);
-        server.kill();
-        runs.push(vec![point]);
+        for (kind, runs) in kinds.iter().zip(&mut all) {
+            let stage = Stage::set(bench, *kind, options.users, options.buckets).await?;
+            let timetable = Timetable::scattered(options.users, within);
+            runs.push(vec![stage.measure(rate, timetable, TURN).await?]);
+            stage.close(&mut violations).await?;
+        }
     }
     let title = format!(
         "burst: {} users over {} buckets, all ask within {} ms; latencies in ms",
         options.users, options.buckets, options.within_ms
     );
-    let json = show(&title, "burst", &runs)?;
+    let json = show(&title, "burst", &all)?;
     Ok(Results { json, violations })
 }

@@ -1,25 +1,27 @@
 //! Whole lifecycles at fixed rates.
 
-use std::time::Duration;
-
-use crate::crowd::Crowd;
 use crate::ledger::Violations;
-use crate::options::{Arrivals, Common, Load};
+use crate::options::{Arrivals, Kind, Load};
 use crate::report::Results;
-use crate::server::Server;
 use crate::timetable::Timetable;
 
-use super::point::{Point, gather_faults, show};
+use super::Bench;
+use super::point::Point;
+use super::stage::Stage;
+use super::table::{Runs, show};
 
 /// Two asks in a row are for one bucket, so that they meet.
 const TURN: usize = 2;
 
 /// Drives every rate for a while, on one server after the other.
-pub async fn run(common: &Common, options: &Load) -> anyhow::Result<Results> {
+pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
     let mut violations = Violations::default();
-    let mut runs = Vec::new();
+    let kinds = bench.kinds();
+    let mut all: Vec<Runs> = kinds.iter().map(|_| Runs::new()).collect();
     for _ in 0..options.runs {
-        runs.push(one_run(common, options, &mut violations).await?);
+        for (kind, runs) in kinds.iter().zip(&mut all) {
+            runs.push(one_run(bench, *kind, options, &mut violations).await?);
+        }
     }
     let title = format!(
         "load: {} s per point, {} buckets, {} users, {} arrivals; latencies in ms",
@@ -28,33 +30,28 @@ pub async fn run(common: &Common, options: &Load) -> anyhow::Result<Results> {
         options.users,
         options.arrivals.name()
     );
-    let json = show(&title, "load", &runs)?;
+    let json = show(&title, "load", &all)?;
     Ok(Results { json, violations })
 }
 
 async fn one_run(
-    common: &Common,
+    bench: &Bench,
+    kind: Kind,
     options: &Load,
     violations: &mut Violations,
 ) -> anyhow::Result<Vec<Point>> {
-    let mut server = Server::of(common, &[room_for(options.users)]).await?;
-    let crowd = Crowd::gather(common, &server.target, options.users, options.buckets).await?;
+    let stage = Stage::set(bench, kind, options.users, options.buckets).await?;
     let first = options.rates.first().filter(|_| options.warm_up > 0.0);
     if let Some(rate) = first {
         let timetable = timetable(options.arrivals, *rate, options.warm_up);
-        let drain = Duration::from_secs(common.drain);
-        crowd.drive(timetable, TURN, drain).await;
+        stage.warm_up(timetable, TURN).await;
     }
     let mut points = Vec::new();
     for rate in &options.rates {
         let timetable = timetable(options.arrivals, *rate, options.seconds);
-        let point =
-            Point::measure(&crowd, server.pid, *rate, timetable, TURN, common.drain).await?;
-        points.push(point);
+        points.push(stage.measure(*rate, timetable, TURN).await?);
     }
-    gather_faults(violations, &crowd, &mut server).await?;
-    drop(crowd);
-    server.kill();
+    stage.close(violations).await?;
     Ok(points)
 }
 

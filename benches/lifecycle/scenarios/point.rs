@@ -1,22 +1,19 @@
 //! One load point: a timetable driven to its end, and what it took.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::Context;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use crate::crowd::Crowd;
-use crate::ledger::{Figures, Violations};
-use crate::meter::{Cost, Meter};
-use crate::report::{Table, UNKNOWN, megabytes, number};
-use crate::stats::{Summary, medians};
-use crate::timetable::Timetable;
+use crate::backends::Counts;
+use crate::ledger::Figures;
+use crate::meter::Cost;
+use crate::stats::Summary;
 
 /// The figures of one load point.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Point {
+    /// What the server keeps its state in.
+    pub backends: &'static str,
     /// Lifecycles per second that were asked for.
     pub rate: f64,
     /// Lifecycles that came to their end.
@@ -32,147 +29,57 @@ pub struct Point {
     /// How late this tool sent asks.
     pub late_ms: Option<Summary>,
     pub errors: BTreeMap<String, u64>,
+    pub errors_total: u64,
     /// User and system time of the server for 1,000 lifecycles, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu_s_per_1000: Option<f64>,
+    /// The same with that of all backends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_cpu_s_per_1000: Option<f64>,
+    /// That of each backend.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub backends_cpu_s_per_1000: BTreeMap<&'static str, f64>,
+    /// What the backends counted for 1,000 lifecycles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts_per_1000: Option<Counts>,
     #[serde(flatten)]
     pub cost: Cost,
 }
 
 impl Point {
-    /// Drives `timetable`, which asks for `rate` lifecycles per second.
-    pub async fn measure(
-        crowd: &Crowd,
-        server: Option<u32>,
+    /// From what was seen, what it cost, and what the backends counted.
+    pub fn new(
+        backends: &'static str,
         rate: f64,
-        timetable: Timetable,
-        turn: usize,
-        drain: u64,
-    ) -> anyhow::Result<Self> {
-        let meter = Meter::start(server)?;
-        let figures = crowd
-            .drive(timetable, turn, Duration::from_secs(drain))
-            .await;
-        let cost = meter
-            .read()
-            .context("the server ended while it was loaded")?;
-        Ok(Self::new(rate, figures, cost))
-    }
-
-    fn new(rate: f64, figures: Figures, cost: Cost) -> Self {
+        figures: Figures,
+        cost: Cost,
+        counts: Option<Counts>,
+    ) -> Self {
+        let done = figures.done;
         let took = figures.last_done.zip(figures.first_due);
         let took = took.map(|(last, first)| last.saturating_duration_since(first));
         let seconds = took.map_or(f64::INFINITY, |took| took.as_secs_f64());
-        let thousands = figures.done as f64 / 1_000.0;
-        let cpu = cost.server_cpu_s.filter(|_| figures.done > 0);
+        let per_1000 = |cpu: f64| cpu * 1_000.0 / done as f64;
+        let of_backends = cost.backends_cpu_s.iter().filter(|_| done > 0);
+        let of_backends = of_backends.map(|(name, cpu)| (*name, per_1000(*cpu)));
+        let of_backends: BTreeMap<_, _> = of_backends.collect();
+        let of_server = cost.server_cpu_s.filter(|_| done > 0).map(per_1000);
         Self {
+            backends,
             rate,
-            done: figures.done,
-            done_per_s: figures.done as f64 / seconds,
+            done,
+            done_per_s: done as f64 / seconds,
             match_ms: figures.matched.summary(),
             confirm_ms: figures.confirmed.summary(),
             ask_ms: figures.asked.summary(),
             late_ms: figures.late.summary(),
+            errors_total: figures.errors.values().sum(),
             errors: figures.errors,
-            server_cpu_s_per_1000: cpu.map(|cpu| cpu / thousands),
+            server_cpu_s_per_1000: of_server,
+            all_cpu_s_per_1000: of_server.map(|cpu| cpu + of_backends.values().sum::<f64>()),
+            backends_cpu_s_per_1000: of_backends,
+            counts_per_1000: counts.filter(|_| done > 0).map(|it| it.per_1000(done)),
             cost,
         }
     }
-}
-
-/// Prints the points of several runs and their medians; answers with all of it as JSON. Each run has
-/// the same rates in the same order.
-pub fn show(title: &str, scenario: &str, runs: &[Vec<Point>]) -> anyhow::Result<Value> {
-    let mut table = Table::new(&[
-        "rate/s",
-        "run",
-        "done/s",
-        "match p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "confirm p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "errors",
-        "cpu s/1000",
-        "rss MB",
-        "peak",
-        "tool late p99",
-        "cores tool",
-        "other",
-        "stolen",
-    ]);
-    let mut points = Vec::new();
-    let rates = runs.first().map_or(0, Vec::len);
-    for index in 0..rates {
-        let of_rate: Vec<_> = runs.iter().filter_map(|run| run.get(index)).collect();
-        for (point, number) in of_rate.iter().zip(1..) {
-            table.row(cells(point, &format!("{number}")));
-        }
-        let values = of_rate.iter().map(serde_json::to_value);
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        let median = medians(&values);
-        if of_rate.len() > 1 {
-            table.row(cells(&serde_json::from_value(median.clone())?, "median"));
-        }
-        points.push(json!({"median": median, "runs": values}));
-    }
-    table.print(title);
-    print_errors(runs);
-    Ok(json!({"scenario": scenario, "title": title, "points": points}))
-}
-
-fn cells(point: &Point, run: &str) -> Vec<String> {
-    let of = |summary: &Option<Summary>| match summary {
-        Some(it) => [it.p50, it.p90, it.p99, it.p99_9].map(|ms| format!("{ms:.2}")),
-        None => [UNKNOWN; 4].map(str::to_owned),
-    };
-    let cost = &point.cost;
-    let mut cells = vec![
-        format!("{}", point.rate),
-        run.to_owned(),
-        number(Some(point.done_per_s), 1),
-    ];
-    cells.extend(of(&point.match_ms));
-    cells.extend(of(&point.confirm_ms));
-    cells.extend([
-        point.errors.values().sum::<u64>().to_string(),
-        number(point.server_cpu_s_per_1000, 3),
-        megabytes(cost.rss_bytes),
-        megabytes(cost.rss_peak_bytes),
-        number(point.late_ms.map(|late| late.p99), 2),
-        number(Some(cost.tool_cores), 2),
-        number(Some(cost.other_cores), 2),
-        number(Some(cost.stolen_cores), 2),
-    ]);
-    cells
-}
-
-fn print_errors(runs: &[Vec<Point>]) {
-    for (run, number) in runs.iter().zip(1..) {
-        for point in run.iter().filter(|point| !point.errors.is_empty()) {
-            let errors = point.errors.iter();
-            let errors: Vec<_> = errors
-                .map(|(what, count)| format!("{count} × {what}"))
-                .collect();
-            println!(
-                "  errors at {}/s in run {number}: {}",
-                point.rate,
-                errors.join(", ")
-            );
-        }
-    }
-}
-
-/// Adds the violations of a crowd and of its server to all others.
-pub async fn gather_faults(
-    all: &mut Violations,
-    crowd: &Crowd,
-    server: &mut crate::server::Server,
-) -> anyhow::Result<()> {
-    all.add(crowd.take_violations());
-    all.add(server.faults().await?);
-    Ok(())
 }

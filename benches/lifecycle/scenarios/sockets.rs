@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
@@ -11,61 +11,83 @@ use crate::client::{Message, Socket, closed};
 use crate::crowd::{names, open_sockets, raise_open_file_limit};
 use crate::ledger::Violations;
 use crate::meter::memory;
-use crate::options::{Common, Sockets};
-use crate::report::{Results, Table, UNKNOWN, megabytes};
+use crate::options::{Kind, Sockets};
+use crate::report::{Results, Table, UNKNOWN, megabytes, number};
 use crate::server::Server;
 use crate::tokens::Signer;
 
 use super::load::room_for;
+use super::{Bench, variables};
 
 /// Opens sockets up to each count and reads the server's memory.
-pub async fn run(common: &Common, options: &Sockets) -> anyhow::Result<Results> {
+pub async fn run(bench: &Bench, options: &Sockets) -> anyhow::Result<Results> {
     let mut counts = options.count.clone();
     counts.sort_unstable();
     let most = counts.last().copied().unwrap_or_default();
-    raise_open_file_limit(common, most)?;
+    raise_open_file_limit(&bench.common, most)?;
+    let mut table = Table::new(&["backends", "sockets", "rss MB", "bytes per socket"]);
+    let mut violations = Violations::default();
+    let mut rows = Vec::new();
+    for kind in bench.kinds() {
+        for row in one_server(bench, kind, options, &counts, &mut violations).await? {
+            table.row(cells(&row));
+            rows.push(row);
+        }
+    }
+    table.print("sockets: authenticated, idle, one per user");
+    let json = json!({"scenario": "sockets", "points": rows});
+    Ok(Results { json, violations })
+}
 
-    let mut server = Server::of(common, &[room_for(most)]).await?;
+/// Opens sockets of one server; answers with its memory before and at each count.
+async fn one_server(
+    bench: &Bench,
+    kind: Kind,
+    options: &Sockets,
+    counts: &[usize],
+    violations: &mut Violations,
+) -> anyhow::Result<Vec<Value>> {
+    let most = counts.last().copied().unwrap_or_default();
+    let place = bench.place(kind);
+    let variables = variables(place.as_deref(), &[room_for(most)]);
+    let mut server = Server::of(&bench.common, &variables).await?;
     let pid = server
         .pid
         .context("memory is known of a server with --pid only")?;
     let settle = Duration::from_secs_f64(options.settle);
     sleep(settle).await;
     let idle = memory(pid)?.bytes;
-    let signer = Signer::new(common);
+    let signer = Signer::new(&bench.common);
     let tokens = names(most).into_iter().map(|id| signer.token(&id));
     let tokens = tokens.collect::<anyhow::Result<Vec<_>>>()?;
 
-    let mut table = Table::new(&["sockets", "rss MB", "bytes per socket"]);
-    table.row(vec![
-        "0".to_owned(),
-        megabytes(Some(idle)),
-        UNKNOWN.to_owned(),
-    ]);
+    let label = bench.label(kind);
     let mut held: Vec<JoinHandle<String>> = Vec::new();
-    let mut rows = vec![json!({"sockets": 0, "rss_bytes": idle})];
-    for count in counts {
+    let mut rows = vec![json!({"backends": label, "sockets": 0, "rss_bytes": idle})];
+    for count in counts.iter().copied() {
         let opened = open_sockets(&server.target, &tokens[held.len()..count]).await?;
         held.extend(opened.into_iter().map(|socket| spawn_local(hold(socket))));
         sleep(settle).await;
         let bytes = memory(pid)?.bytes;
         let per_socket = bytes.saturating_sub(idle) / count as u64;
-        table.row(vec![
-            count.to_string(),
-            megabytes(Some(bytes)),
-            per_socket.to_string(),
-        ]);
         rows.push(json!({
-            "sockets": count, "rss_bytes": bytes, "bytes_per_socket": per_socket,
+            "backends": label, "sockets": count, "rss_bytes": bytes,
+            "bytes_per_socket": per_socket,
         }));
     }
-    table.print("sockets: authenticated, idle, one per user");
-
-    let mut violations = server.faults().await?;
-    end_all(held, &mut violations).await;
+    violations.add(server.faults().await?);
+    end_all(held, violations).await;
     server.kill();
-    let json = json!({"scenario": "sockets", "points": rows});
-    Ok(Results { json, violations })
+    Ok(rows)
+}
+
+fn cells(row: &Value) -> Vec<String> {
+    vec![
+        row["backends"].as_str().unwrap_or(UNKNOWN).to_owned(),
+        number(row["sockets"].as_f64(), 0),
+        megabytes(row["rss_bytes"].as_u64()),
+        number(row["bytes_per_socket"].as_f64(), 0),
+    ]
 }
 
 /// Answers pings for as long as the socket is open; says why it ended.

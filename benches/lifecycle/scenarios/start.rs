@@ -6,14 +6,17 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::backends::Backends;
+use crate::family::cpu;
 use crate::ledger::Violations;
-use crate::meter::memory;
-use crate::options::{Common, Start};
+use crate::meter::{Meter, memory};
+use crate::options::{Kind, Start};
 use crate::report::{Results, Table, megabytes, number};
 use crate::server::{Folder, Server};
 use crate::stats::medians;
 
 use super::prepared::{Prepared, WAIT_S};
+use super::{Bench, variables};
 
 /// Longest wait, after ready, until the server knows all tickets again.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
@@ -21,23 +24,38 @@ const BACK_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Starts servers on databases with waiting tickets.
-pub async fn run(common: &Common, options: &Start) -> anyhow::Result<Results> {
+pub async fn run(bench: &Bench, options: &Start) -> anyhow::Result<Results> {
     anyhow::ensure!(
-        common.url.is_none(),
+        bench.common.url.is_none(),
         "a running server is not started again"
     );
     let mut violations = Violations::default();
-    let mut table = Table::new(&["tickets", "ready s", "of these", "all back s", "rss MB"]);
+    let mut table = Table::new(&[
+        "backends",
+        "tickets",
+        "ready s",
+        "of these",
+        "all back s",
+        "of these",
+        "server cpu s",
+        "backends cpu s",
+        "rss MB",
+    ]);
     let mut rows = Vec::new();
     for tickets in &options.tickets {
-        let prepared = prepare(common, options, *tickets).await?;
-        let mut runs = Vec::new();
-        for _ in 0..options.runs {
-            runs.push(one_start(common, &prepared, &mut violations).await?);
+        for kind in bench.kinds() {
+            let prepared = prepare(bench, kind, options, *tickets).await?;
+            let mut runs = Vec::new();
+            for _ in 0..options.runs {
+                runs.push(one_start(bench, kind, prepared.as_ref(), &mut violations).await?);
+            }
+            let median = medians(&runs);
+            let label = bench.label(kind);
+            table.row(cells(label, *tickets, &median, &runs));
+            rows.push(json!({
+                "backends": label, "tickets": tickets, "median": median, "runs": runs,
+            }));
         }
-        let median = medians(&runs);
-        table.row(cells(*tickets, &median, &runs));
-        rows.push(json!({"tickets": tickets, "median": median, "runs": runs}));
     }
     table.print(&format!(
         "start: process start to GET /readyz = 200, tickets over {} topics; medians of {}",
@@ -49,7 +67,7 @@ pub async fn run(common: &Common, options: &Start) -> anyhow::Result<Results> {
 
 /// The variables with which restored tickets keep waiting: one match at a time, whose members then
 /// have time to confirm.
-fn variables(tickets: usize) -> [(&'static str, String); 4] {
+fn waiting(tickets: usize) -> [(&'static str, String); 4] {
     [
         ("MAX_CONCURRENT_MATCHES", "1".to_owned()),
         ("MAX_TICKETS", (tickets + 1_000).to_string()),
@@ -61,31 +79,46 @@ fn variables(tickets: usize) -> [(&'static str, String); 4] {
 /// A database with this many waiting tickets, whose tables the server made itself; none for an empty
 /// folder.
 async fn prepare(
-    common: &Common,
+    bench: &Bench,
+    kind: Kind,
     options: &Start,
     tickets: usize,
 ) -> anyhow::Result<Option<Prepared>> {
     if tickets == 0 {
         return Ok(None);
     }
-    let folder = Folder::new(common)?;
-    let (server, _) = Server::start(common, folder, &variables(tickets)).await?;
+    let folder = Folder::new(&bench.common)?;
+    let place = bench.place(kind);
+    let variables = variables(place.as_deref(), &waiting(tickets));
+    let (server, _) = Server::start(&bench.common, folder, &variables).await?;
     let folder = server.kill().context("it is our own server")?;
-    Ok(Some(Prepared::fill(folder, tickets, options.topics)?))
+    let topics = options.topics;
+    let prepared = match place {
+        Some(place) => Prepared::real(place, tickets, topics).await?,
+        None => Prepared::embedded(folder, tickets, topics)?,
+    };
+    Ok(Some(prepared))
 }
 
-/// Starts once; answers with the times from the start of the process and the memory.
+/// Starts once; answers with the times from the start of the process, what it cost until all was
+/// back, and the memory. Redis knows nothing of the tickets.
 async fn one_start(
-    common: &Common,
-    prepared: &Option<Prepared>,
+    bench: &Bench,
+    kind: Kind,
+    prepared: Option<&Prepared>,
     violations: &mut Violations,
 ) -> anyhow::Result<Value> {
-    let folder = Folder::new(common)?;
-    let tickets = prepared.as_ref().map_or(0, Prepared::tickets);
-    if let Some(prepared) = prepared {
-        prepared.copy_to(&folder)?;
-    }
-    let (mut server, ready_after) = Server::start(common, folder, &variables(tickets)).await?;
+    let folder = Folder::new(&bench.common)?;
+    let tickets = prepared.map_or(0, Prepared::tickets);
+    let place = match prepared {
+        Some(prepared) => prepared.copy_to(&folder, bench.backends(kind)).await?,
+        None => bench.place(kind),
+    };
+    let processes = bench.backends(kind).map(Backends::processes);
+    let processes = processes.unwrap_or_default();
+    let variables = variables(place.as_deref(), &waiting(tickets));
+    let meter = Meter::start(None, &processes)?;
+    let (mut server, ready_after) = Server::start(&bench.common, folder, &variables).await?;
     let ready_at = Instant::now();
     let mut back = live_tickets(&server).await?;
     while back != tickets as u64 && ready_at.elapsed() < BACK_WITHIN {
@@ -93,16 +126,21 @@ async fn one_start(
         back = live_tickets(&server).await?;
     }
     let back_after = ready_after + ready_at.elapsed();
+    let of_backends = meter.read()?.backends_cpu_s;
+    let backends_cpu_s = (!of_backends.is_empty()).then(|| of_backends.values().sum::<f64>());
+    let pid = server.pid.context("it is our own server")?;
+    let server_cpu_s = cpu(pid)?.as_secs_f64();
     if back != tickets as u64 {
         violations.note(format!("{tickets} tickets were stored, {back} came back"));
     }
     violations.add(server.faults().await?);
-    let pid = server.pid.context("it is our own server")?;
     let rss_bytes = memory(pid)?.bytes;
     server.kill();
     Ok(json!({
         "ready_after_s": ready_after.as_secs_f64(),
         "all_back_after_s": back_after.as_secs_f64(),
+        "server_cpu_s": server_cpu_s,
+        "backends_cpu_s": backends_cpu_s,
         "rss_bytes": rss_bytes,
     }))
 }
@@ -114,14 +152,21 @@ async fn live_tickets(server: &Server) -> anyhow::Result<u64> {
     known.context("/debug/actors tells no tickets.known")
 }
 
-fn cells(tickets: usize, median: &Value, runs: &[Value]) -> Vec<String> {
+fn cells(backends: &str, tickets: usize, median: &Value, runs: &[Value]) -> Vec<String> {
     let seconds = |run: &Value, name: &str| number(run[name].as_f64(), 3);
-    let ready = runs.iter().map(|run| seconds(run, "ready_after_s"));
+    let each = |name: &str| {
+        let each = runs.iter().map(|run| seconds(run, name));
+        each.collect::<Vec<_>>().join(" ")
+    };
     vec![
+        backends.to_owned(),
         tickets.to_string(),
         seconds(median, "ready_after_s"),
-        ready.collect::<Vec<_>>().join(" "),
+        each("ready_after_s"),
         seconds(median, "all_back_after_s"),
+        each("all_back_after_s"),
+        seconds(median, "server_cpu_s"),
+        seconds(median, "backends_cpu_s"),
         megabytes(median["rss_bytes"].as_u64()),
     ]
 }

@@ -18,6 +18,7 @@ mod rabbitmq;
 mod redis;
 mod relay;
 mod schema;
+mod servers;
 mod shared_sessions;
 #[path = "store/mod.rs"]
 mod store_on_postgres;

@@ -1,5 +1,5 @@
-//! PostgreSQL, Redis and RabbitMQ for the tests: private, on free ports of loopback, in temporary
-//! folders. Debian's packages have to be installed (`tests/run` sees to it); no service of the
+//! PostgreSQL, Redis and RabbitMQ for tests and benchmarks: private, on free ports of loopback, in
+//! temporary folders. Debian's packages have to be installed (`tests/run` sees to it); no service of the
 //! machine is used or touched.
 //!
 //! ```ignore
@@ -19,14 +19,14 @@
 //!   (SIGKILL to all its processes), [`Own::stop`] (in order), [`Own::pause`] and [`Own::resume`]
 //!   (frozen: connections stay open, nothing answers), [`Own::restart`],
 //!   [`Own::restart_empty`] (Redis only).
+//! - [`Postgres::in_production`], [`Redis::in_production`], [`RabbitMq::in_production`] are set up for
+//!   measuring, in a folder of one's choice.
 //! - Nothing stays behind, even after SIGKILL to the test process: see [`process::Process`].
 
 mod postgres;
-mod process;
+pub mod process;
 mod rabbitmq;
 mod redis;
-#[cfg(test)]
-mod tests;
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -58,7 +58,7 @@ pub fn redis() -> &'static Redis {
 
 /// The RabbitMQ server that all tests share.
 pub fn rabbitmq() -> &'static RabbitMq {
-    RABBITMQ.get_or_init(RabbitMq::start)
+    RABBITMQ.get_or_init(RabbitMq::shared)
 }
 
 /// Starts all shared servers at the same time, where they do not run yet.

@@ -1,31 +1,44 @@
 //! PostgreSQL.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, Error, NoTls};
 
 use super::process::{Folder, Process, free_port, in_account};
 use super::{HasProcess, Own, PASSWORD, USER, in_background};
 
-/// What differs from the defaults.
+/// What differs from the defaults in every server.
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "max_connections=400",
-    "shared_buffers=32MB",
     // Not in /dev/shm, where a killed server leaves it behind.
     "dynamic_shared_memory_type=mmap",
+    "log_min_messages=warning",
+];
+/// What differs as well where many tests share a server: room for all, and little memory and disk.
+const SMALL: &[&str] = &[
+    "max_connections=400",
+    "shared_buffers=32MB",
     "min_wal_size=16MB",
     "max_wal_size=256MB",
     "wal_level=minimal",
     "max_wal_senders=0",
     "jit=off",
-    "log_min_messages=warning",
 ];
+/// What a benchmark relies on. They are the defaults, said aloud.
+const DURABLE: &[&str] = &["synchronous_commit=on", "full_page_writes=on"];
+
+/// How a server is set up.
+struct Setup<'a> {
+    authentication: &'a str,
+    fsync: &'a str,
+    settings: &'a [&'a str],
+    create: &'a [&'a str],
+}
 
 /// A PostgreSQL server of this test process.
 pub struct Postgres {
@@ -36,25 +49,54 @@ pub struct Postgres {
 impl Postgres {
     /// One that a test may kill. Commits cost what they cost elsewhere.
     pub fn own() -> Own<Self> {
-        Own(Self::start("scram-sha-256", "on"))
+        Own(Self::start(
+            Folder::of("postgres"),
+            &Setup {
+                authentication: "scram-sha-256",
+                fsync: "on",
+                settings: SMALL,
+                create: &["--no-sync", "--wal-segsize=1"],
+            },
+        ))
+    }
+
+    /// One as in production: what it acknowledged is on the disk of `parent`, and memory and
+    /// checkpoints are as PostgreSQL has them by default.
+    pub fn in_production(parent: &Path) -> Self {
+        Self::start(
+            Folder::below(parent, "postgres"),
+            &Setup {
+                authentication: "scram-sha-256",
+                fsync: "on",
+                settings: DURABLE,
+                create: &[],
+            },
+        )
     }
 
     /// Nobody kills it, so it need not sync: a database takes 15 ms and not 60. And in a debug build a
     /// client takes 100 ms to prove that it knows a password, at each connection; here it says it.
     pub(super) fn shared() -> Self {
-        Self::start("password", "off")
+        Self::start(
+            Folder::of("postgres"),
+            &Setup {
+                authentication: "password",
+                fsync: "off",
+                settings: SMALL,
+                create: &["--no-sync", "--wal-segsize=1"],
+            },
+        )
     }
 
-    fn start(authentication: &str, fsync: &str) -> Self {
-        let folder = Folder::of("postgres");
+    fn start(folder: Folder, setup: &Setup) -> Self {
         let data = folder.at("data");
         let password = folder.write("password", PASSWORD);
         let mut create = in_account(&binaries().join("initdb"));
         create.arg("-D").arg(&data).args(["-U", USER]);
         create.arg(format!("--pwfile={}", password.display()));
-        create.arg(format!("--auth={authentication}"));
+        create.arg(format!("--auth={}", setup.authentication));
         create.args(["--locale=C.UTF-8", "--encoding=UTF8"]);
-        create.args(["--no-sync", "--no-instructions", "--wal-segsize=1"]);
+        create.arg("--no-instructions").args(setup.create);
         let created = create.output().expect("there is setpriv");
         assert!(created.status.success(), "initdb: {created:?}");
 
@@ -62,8 +104,9 @@ impl Postgres {
         let mut command = in_account(&binaries().join("postgres"));
         command.arg("-D").arg(&data);
         command.args(["-p", &admin.port.to_string()]);
-        command.args(["-c", &format!("fsync={fsync}")]);
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        command.args(["-c", &format!("fsync={}", setup.fsync)]);
+        let settings = SETTINGS.iter().chain(setup.settings);
+        command.args(settings.flat_map(|setting| ["-c", setting]));
         let answers = Arc::new(move || admin.run("SELECT 1").is_ok());
         let process = Process::start("PostgreSQL", folder, "INT", &command, answers);
         Self { admin, process }
@@ -71,15 +114,28 @@ impl Postgres {
 
     /// A new, empty database, dropped with what is returned.
     pub fn database(&self) -> PrivateDatabase {
+        // Nobody can be connected to template0, which would be in the way.
+        let created = self.copy_of("template0");
+        created.expect("PostgreSQL creates a database")
+    }
+
+    /// A copy of a database, dropped with what is returned.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's own, above all while somebody is connected to that database.
+    pub fn copy(&self, original: &PrivateDatabase) -> Result<PrivateDatabase, Error> {
+        self.copy_of(&original.name)
+    }
+
+    fn copy_of(&self, original: &str) -> Result<PrivateDatabase, Error> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
-        // Nobody can be connected to template0, which would be in the way.
-        let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy");
-        let created = self.admin.run(&create);
-        created.expect("PostgreSQL creates a database");
+        let create = format!("CREATE DATABASE {name} TEMPLATE {original} STRATEGY file_copy");
+        self.admin.run(&create)?;
         let admin = self.admin;
-        PrivateDatabase { admin, name }
+        Ok(PrivateDatabase { admin, name })
     }
 }
 
@@ -121,7 +177,7 @@ struct Admin {
 impl Admin {
     /// Runs statements on a connection of their own, on a thread of its own, because the caller may
     /// be in a runtime.
-    fn run(self, statements: &str) -> Result<(), tokio_postgres::Error> {
+    fn run(self, statements: &str) -> Result<(), Error> {
         let mut config = Config::new();
         config.host("127.0.0.1").port(self.port).dbname("postgres");
         config.user(USER).password(PASSWORD);

@@ -30,8 +30,13 @@ pub struct Folder(TempDir);
 impl Folder {
     /// A new folder below the temporary one, which the server's account may write.
     pub fn of(server: &str) -> Self {
+        Self::below(&std::env::temp_dir(), server)
+    }
+
+    /// A new folder below `parent`, which that account has to be able to reach.
+    pub fn below(parent: &Path, server: &str) -> Self {
         let prefix = format!("matchmaker-{server}-");
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent);
         let folder = Self(folder.expect("a temporary folder"));
         if let Some((uid, gid)) = account() {
             chown(folder.0.path(), Some(uid), Some(gid)).expect("root may give a folder away");

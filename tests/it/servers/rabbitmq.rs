@@ -29,13 +29,21 @@ pub struct RabbitMq {
 impl RabbitMq {
     /// One that a test may kill.
     pub fn own() -> Own<Self> {
-        Own(Self::start())
+        Own(Self::shared())
     }
 
-    pub(super) fn start() -> Self {
+    /// One that keeps its queues on the disk of `parent`.
+    pub fn in_production(parent: &Path) -> Self {
+        Self::start(Folder::below(parent, "rabbitmq"))
+    }
+
+    pub(super) fn shared() -> Self {
+        Self::start(Folder::of("rabbitmq"))
+    }
+
+    fn start(folder: Folder) -> Self {
         let register_port = free_port();
         let register = start_register(register_port);
-        let folder = Folder::of("rabbitmq");
         let admin = Admin {
             port: free_port(),
             socket: folder.at("control"),

@@ -22,15 +22,19 @@ pub struct Redis {
 impl Redis {
     /// One that a test may kill. It has every acknowledged write again after a restart.
     pub fn own() -> Own<Self> {
-        Own(Self::start("yes"))
+        Own(Self::start(Folder::of("redis"), "yes"))
+    }
+
+    /// One that appends every write to a file in a folder below `parent`, which it syncs once a second.
+    pub fn in_production(parent: &Path) -> Self {
+        Self::start(Folder::below(parent, "redis"), "yes")
     }
 
     pub(super) fn shared() -> Self {
-        Self::start("no")
+        Self::start(Folder::of("redis"), "no")
     }
 
-    fn start(keeps: &str) -> Self {
-        let folder = Folder::of("redis");
+    fn start(folder: Folder, keeps: &str) -> Self {
         let admin = Admin {
             port: free_port(),
             free: Arc::new(Mutex::new((0..NUMBERS).rev().collect())),

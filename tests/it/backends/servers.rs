@@ -1,6 +1,7 @@
 //! The servers themselves: they start, answer, keep tests apart, and leave nothing behind.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
-use super::process::has_ended;
-use super::*;
 use crate::harness::{Backends, Neighbours, Options, eventually, new_folder};
+use crate::servers::process::has_ended;
+use crate::servers::*;
 
 /// What tells the test binary that it is to be killed while it holds servers.
 const HOLD: &str = "HOLD_SERVERS";
@@ -233,6 +234,41 @@ async fn publish(channel: &Channel) {
 }
 
 #[tokio::test]
+async fn servers_for_measuring_are_durable_and_keep_to_the_folder_that_one_names() {
+    let folder = new_folder();
+    // The servers' account has to get in.
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("it is ours");
+
+    let postgres = Postgres::in_production(folder.path());
+    let redis = Redis::in_production(folder.path());
+    let rabbitmq = RabbitMq::in_production(folder.path());
+
+    let processes = [postgres.process(), redis.process(), rabbitmq.process()];
+    for process in processes {
+        assert!(process.folder().at("").starts_with(folder.path()));
+    }
+    let original = postgres.database();
+    let client = postgres_client(&original).await;
+    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+        let row = client.query_one(&format!("SHOW {setting}"), &[]).await;
+        let value: String = row.expect("PostgreSQL answers").get(0);
+        assert_eq!((setting, value.as_str()), (setting, "on"));
+    }
+    let created = client.batch_execute("CREATE TABLE letters (id int)").await;
+    created.expect("a table is created");
+    assert!(postgres.copy(&original).is_err(), "somebody is connected");
+    drop(client);
+    let copy = eventually("nobody is connected", async || {
+        postgres.copy(&original).ok()
+    })
+    .await;
+    let found = postgres_client(&copy).await;
+    let found = found.batch_execute("SELECT * FROM letters").await;
+    found.expect("the copy has the table");
+}
+
+#[tokio::test]
 async fn real_backends_are_three_urls_that_the_program_understands() {
     let folder = new_folder();
     let neighbours = Neighbours {
@@ -252,7 +288,7 @@ async fn real_backends_are_three_urls_that_the_program_understands() {
 #[tokio::test]
 async fn nothing_stays_behind_when_the_test_process_is_killed() {
     let mut holder = Command::new(std::env::current_exe().expect("this program has a path"))
-        .args(["--exact", "servers::tests::holds_servers", "--nocapture"])
+        .args(["--exact", "backends::servers::holds_servers", "--nocapture"])
         .env(HOLD, "yes")
         .stdout(Stdio::piped())
         .spawn()
