@@ -10,11 +10,12 @@ use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use metrics::gauge;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::AppError;
-use super::backends::{Neighbours, open_store};
+use super::backends::{Neighbours, OpenedStore, open_store};
+use super::links::Links;
 use super::listener::Reserved;
 use super::recovery::recover;
 use crate::actors::CoreSettings;
@@ -25,17 +26,26 @@ use crate::adapters::store::Writer;
 use crate::adapters::{InProcessSessions, SystemClock};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
-use crate::observability::{self, RECOVERY_SECONDS};
-use crate::ports::{Clock, Ports, Store};
-use crate::settings::Settings;
+use crate::observability::{self, Needed, NeededBackends, RECOVERY_SECONDS};
+use crate::ports::{Clock, LiveState, Ports, Store};
+use crate::settings::{Database, Settings};
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
 /// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Once the server stops, whoever calls is still answered, with 503, for this long at least: callers
+/// of a port that is closed at once see connections that end without an answer.
+const ANSWERED_FOR: Duration = Duration::from_millis(250);
+/// The process has ended this long after it was told to stop, whatever does not answer.
+const ENDED_WITHIN: Duration = Duration::from_millis(9_500);
 /// What is under way in the store gets this much more when everything else has had its time.
-const LAST_WRITES: Duration = Duration::from_secs(1);
+const LAST_WRITES: Duration = Duration::from_millis(500);
+/// What is left of [`ENDED_WITHIN`] for announcements and the mirror, whatever happened before.
+const LAST_NEWS: Duration = Duration::from_millis(500);
+/// Wait before what was stored is read again, where the database went away in between.
+const RECOVER_AGAIN: Duration = Duration::from_secs(1);
 /// How often what is only kept for a while is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -70,7 +80,8 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
     let render_metrics = observability::start_metrics();
     let edge = Edge::new(settings.clone(), reserved.address().port(), render_metrics);
     let edge = web::Data::new(edge);
-    let recovery = actix_rt::spawn(recovered(settings, io, mark_thread));
+    let needed = Arc::clone(&edge.needed);
+    let recovery = actix_rt::spawn(recovered(settings, needed, io, mark_thread));
     tokio::pin!(recovery);
     let early = timeout(OPEN_WITHIN, &mut recovery).await;
     let early = early.ok().map(flatten).transpose()?;
@@ -108,15 +119,16 @@ fn flatten<T>(joined: Result<Result<T, AppError>, tokio::task::JoinError>) -> Re
 
 async fn recovered(
     settings: Settings,
+    needed: Arc<NeededBackends>,
     io: Handle,
     mark_thread: fn(),
 ) -> Result<Recovered, AppError> {
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
-    let store = open_store(&settings.database, &as_clock, &io).await?;
-    let live = recover(&*store.records, &*store.writer, &clock).await?;
+    let links = Links::open(&settings, &needed, &io)?;
+    let (store, live) = stored(&settings.database, &needed, &clock, &io).await?;
     let board = Arc::new(Board::default());
-    let neighbours = Neighbours::build(&settings, &store, &live, &board, &as_clock, &io)?;
+    let neighbours = Neighbours::build(&settings, &store, links, &live, &board, &as_clock, &io)?;
     let ports = Ports {
         clock: as_clock.clone(),
         store: Arc::clone(&neighbours.store),
@@ -159,6 +171,30 @@ async fn recovered(
     })
 }
 
+/// Opens the store and reads what is in it. A database server that goes away meanwhile is waited for.
+async fn stored(
+    database: &Database,
+    needed: &NeededBackends,
+    clock: &Arc<SystemClock>,
+    io: &Handle,
+) -> Result<(OpenedStore, LiveState), AppError> {
+    let as_clock: Arc<dyn Clock> = clock.clone();
+    loop {
+        let store = open_store(database, needed, &as_clock, io).await?;
+        let away = match recover(&*store.records, &*store.writer, clock).await {
+            Ok(live) => return Ok((store, live)),
+            Err(away) => away,
+        };
+        if !matches!(database, Database::Postgres(_)) {
+            return Err(away.into());
+        }
+        needed.note(Needed::PostgreSql, Err(away.reason));
+        // What is in doubt there is settled by reading everything again.
+        drop(store);
+        sleep(RECOVER_AGAIN).await;
+    }
+}
+
 fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppError> {
     let settings = &edge.settings;
     let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
@@ -189,7 +225,7 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppE
 fn tidy(edge: web::Data<Edge>) {
     actix_rt::spawn(async move {
         loop {
-            tokio::time::sleep(TIDY_EVERY).await;
+            sleep(TIDY_EVERY).await;
             edge.forget_quiet_users();
             observability::tidy_metrics();
         }
@@ -209,13 +245,18 @@ impl Running {
     }
 
     /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
-    /// stored. Takes no longer than `SHUTDOWN_SECONDS`.
+    /// stored. Requests get `SHUTDOWN_SECONDS`, and all together [`ENDED_WITHIN`].
     pub async fn stop(self) {
+        let end = Instant::now() + ENDED_WITHIN;
         let limit = Duration::from_millis(self.edge.settings.shutdown_ms);
+        let limit = limit.min(ENDED_WITHIN - LAST_WRITES - LAST_NEWS);
         self.edge.stop();
         let orderly = async {
             // Clients reconnect and find everything.
             let _ = self.roster.send(CloseSockets).await;
+            // The port stays open until the last request is answered.
+            sleep(ANSWERED_FOR).await;
+            self.edge.in_flight.none().await;
             self.http.stop(true).await;
             self.writer.close().await;
         };
@@ -226,6 +267,8 @@ impl Running {
             }
         }
         self.core.stop();
-        self.neighbours.stop().await;
+        if timeout_at(end, self.neighbours.stop()).await.is_err() {
+            warn!("announcements and the mirror are left as they are");
+        }
     }
 }

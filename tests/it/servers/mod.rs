@@ -19,21 +19,30 @@
 //!   (SIGKILL to all its processes), [`Own::stop`] (in order), [`Own::pause`] and [`Own::resume`]
 //!   (frozen: connections stay open, nothing answers), [`Own::restart`],
 //!   [`Own::restart_empty`] (Redis only).
+//! - [`Passage`] is a way to a shared server that one test can shut and freeze for itself alone.
+//! - [`Stub`] is a service over HTTP that hangs, fails or answers as a test tells it to;
+//!   [`Collaboration`] consumes events as the collaboration service does.
 //! - Nothing stays behind, even after SIGKILL to the test process: see [`process::Process`].
 
+mod collaboration;
+mod passage;
 mod postgres;
 mod process;
 mod rabbitmq;
 mod redis;
+mod stub;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+pub use collaboration::Collaboration;
+pub use passage::Passage;
 pub use postgres::{Postgres, PrivateDatabase};
 pub use rabbitmq::{PrivateVhost, RabbitMq};
 pub use redis::{PrivateNumber, Redis};
+pub use stub::{Conduct, Stub};
 
 use process::Process;
 

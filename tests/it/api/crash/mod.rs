@@ -1,6 +1,6 @@
 //! SIGKILL at any moment: whatever was acknowledged is there after the restart. G1 to G4, G7.
 
-mod aftermath;
-mod people;
+pub mod aftermath;
+pub mod people;
 mod restored;
 mod under_load;

@@ -1,0 +1,8 @@
+//! The whole server while somebody whom it needs is away. Always on the real backends.
+
+mod absent;
+mod looks;
+mod questions;
+mod rabbitmq;
+mod stop;
+mod users;
