@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::AppError;
 use super::backends::{Neighbours, OpenedStore, open_store};
 use super::links::Links;
-use super::listener::Reserved;
+use super::listener::{Door, Reserved};
 use super::recovery::recover;
 use crate::actors::CoreSettings;
 use crate::actors::board::Board;
@@ -38,8 +38,10 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 /// Once the server stops, whoever calls is still answered, with 503, for this long at least: callers
 /// of a port that is closed at once see connections that end without an answer.
 const ANSWERED_FOR: Duration = Duration::from_millis(250);
+/// Time to answer those whose connection was taken last.
+const LAST_TAKEN_FOR: Duration = Duration::from_millis(100);
 /// The process has ended this long after it was told to stop, whatever does not answer.
-const ENDED_WITHIN: Duration = Duration::from_millis(9_500);
+const ENDED_WITHIN: Duration = Duration::from_millis(9_250);
 /// What is under way in the store gets this much more when everything else has had its time.
 const LAST_WRITES: Duration = Duration::from_millis(500);
 /// What is left of [`ENDED_WITHIN`] for announcements and the mirror, whatever happened before.
@@ -54,6 +56,7 @@ pub struct Running {
     address: SocketAddr,
     edge: web::Data<Edge>,
     http: ServerHandle,
+    door: Door,
     core: Arbiter,
     roster: Addr<RosterActor>,
     writer: Arc<Writer>,
@@ -86,7 +89,7 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
     let early = timeout(OPEN_WITHIN, &mut recovery).await;
     let early = early.ok().map(flatten).transpose()?;
     let address = reserved.address();
-    let http = serve(edge.clone(), reserved)?;
+    let (http, door) = serve(edge.clone(), reserved)?;
     let recovered = match early {
         Some(recovered) => recovered,
         None => {
@@ -106,6 +109,7 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
         address,
         edge,
         http,
+        door,
         core: recovered.core,
         roster,
         writer: recovered.writer,
@@ -195,10 +199,10 @@ async fn stored(
     }
 }
 
-fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppError> {
+fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
     let settings = &edge.settings;
     let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
-    let listener = reserved.open()?;
+    let (listener, door) = reserved.open()?;
     let mut server = HttpServer::new(move || edge::app(edge.clone()))
         .on_connect(|connection, _| {
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
@@ -219,7 +223,7 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppE
     let server = server.listen(listener)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(handle)
+    Ok((handle, door))
 }
 
 fn tidy(edge: web::Data<Edge>) {
@@ -256,6 +260,12 @@ impl Running {
             let _ = self.roster.send(CloseSockets).await;
             // The port stays open until the last request is answered.
             sleep(ANSWERED_FOR).await;
+            self.edge.in_flight.none().await;
+            // A connection that is taken when the workers are told to stop ends without an answer,
+            // so the last ones are taken before.
+            self.http.pause().await;
+            self.door.close();
+            sleep(LAST_TAKEN_FOR).await;
             self.edge.in_flight.none().await;
             self.http.stop(true).await;
             self.writer.close().await;
