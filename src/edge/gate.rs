@@ -29,7 +29,10 @@ pub async fn pass<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let began = tokio::time::Instant::now();
-    let _flight = edge.in_flight.begin();
+    // Counted before the look at the stage: whoever stops waits for those who still saw it serve, and
+    // for nobody who is refused.
+    let flight = edge.in_flight.begin();
+    let _flight = (edge.stage() != Stage::Stopping).then_some(flight);
     let method = request.method().clone();
     let path = request.path().to_owned();
     let request_id = Uuid::new_v4();
