@@ -249,7 +249,7 @@ impl Running {
     }
 
     /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
-    /// stored. Requests get `SHUTDOWN_SECONDS`, and all together [`ENDED_WITHIN`].
+    /// stored. Requests get `SHUTDOWN_SECONDS`, and all together less than 10 s.
     pub async fn stop(self) {
         let end = Instant::now() + ENDED_WITHIN;
         let limit = Duration::from_millis(self.edge.settings.shutdown_ms);
