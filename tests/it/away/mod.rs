@@ -1,3 +1,9 @@
-//! What happens while a neighbour is away, seen through the whole server on real ones.
+//! The whole server while somebody whom it needs is away. Always on the real backends.
 
+mod absent;
 mod fallback;
+mod looks;
+mod questions;
+mod rabbitmq;
+mod stop;
+mod users;
