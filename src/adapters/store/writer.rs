@@ -4,7 +4,6 @@
 //! has gathered while the one before it ran, so commits stay few.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::{SendError, TrySendError};
@@ -27,6 +26,11 @@ pub trait GroupStore: Send + 'static {
         &mut self,
         writes: Arc<[Write]>,
     ) -> impl Future<Output = Result<Vec<WriteOutcome>, GroupError>> + Send;
+
+    /// Tries to reach the backend again after a run that found it away.
+    fn reach(&mut self) -> impl Future<Output = Result<(), GroupError>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// Why a group has no outcomes; each variant carries what the backend said.
@@ -70,6 +74,7 @@ pub struct Writer {
     patient: mpsc::UnboundedSender<Entry>,
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
+    stuck: watch::Receiver<usize>,
 }
 
 impl Writer {
@@ -88,12 +93,13 @@ impl Writer {
         };
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
+        let (now_stuck, stuck) = watch::channel(0);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             group_max: options.group_max,
             clock: Arc::clone(clock),
             workers: stores.len(),
-            in_doubt: AtomicUsize::new(0),
+            stuck: now_stuck,
             working: now_working,
         });
         for store in stores {
@@ -104,6 +110,7 @@ impl Writer {
             patient,
             close,
             working,
+            stuck,
         }
     }
 
@@ -136,6 +143,10 @@ impl Store for Writer {
             Err(TrySendError::Full(entry)) => entry.refuse("full"),
             Err(TrySendError::Closed(entry)) => entry.refuse("closed"),
         }
+    }
+
+    fn is_stuck(&self) -> bool {
+        *self.stuck.borrow() > 0
     }
 }
 
