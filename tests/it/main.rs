@@ -5,6 +5,11 @@
     reason = "black-box tests measure real time"
 )]
 mod api;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a server that is away keeps one waiting is real time"
+)]
+mod away;
 mod backends;
 #[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
 mod costs;
