@@ -3,6 +3,7 @@
 
 mod postgres;
 mod redis;
+mod traffic;
 
 use std::time::{Duration, Instant};
 
