@@ -253,3 +253,66 @@ async fn after_half_a_minute_both_are_told_and_put_back_in_their_place() {
     let opened = pair.second.confirm(&again, true).await;
     assert_eq!(opened.expect(200)["partner_id"], "ada");
 }
+
+/// A service that lets in nobody but this user.
+fn only(stub: &Stub, user: &User) {
+    stub.now(Conduct::Answer(401, "{}".into()));
+    stub.now_with(&user.token, good());
+}
+
+async fn becomes_a_session(server: &Server, pair: &Pair) {
+    eventually("the session is made", async || {
+        let status = server.match_status(&pair.match_id).await;
+        (status.expect(200)["confirm_status"] == true).then_some(())
+    })
+    .await;
+}
+
+#[actix_rt::test]
+async fn any_call_of_either_member_lends_its_token_while_a_question_is_looked_for() {
+    let stub = Stub::new(good()).await;
+    let server = server_with(&stub).await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    only(&stub, &pair.first);
+
+    complete_in_vain(&server, &pair).await;
+    // Asking as a duplicate was the first one's last call; its token is lent already.
+    becomes_a_session(&server, &pair).await;
+}
+
+#[actix_rt::test]
+async fn after_a_restart_a_poll_or_a_socket_of_either_member_lends_its_token() {
+    let stub = Stub::new(Conduct::Answer(500, "{}".into())).await;
+    let server = server_with(&stub).await;
+    let polling = scenes::pair(&server, "ada", "bob", "Array").await;
+    let watching = scenes::pair(&server, "cleo", "dan", "Graph").await;
+    for pair in [&polling, &watching] {
+        complete_in_vain(&server, pair).await;
+    }
+    only(&stub, &polling.first);
+    stub.now_with(&watching.second.token, good());
+
+    server.restart().await;
+    let asked = stub.requests().len();
+    eventually("it goes on without any token", async || {
+        let requests = stub.requests();
+        let mut since = requests[asked..].iter();
+        let is_nameless = |head: &&String| !head.to_lowercase().contains("\r\nauthorization:");
+        (since.by_ref().filter(is_nameless).count() >= 4).then_some(())
+    })
+    .await;
+    for pair in [&polling, &watching] {
+        let status = server.match_status(&pair.match_id).await;
+        assert_eq!(status.expect(200)["confirm_status"], false);
+    }
+
+    polling
+        .first
+        .status(&polling.first_ticket)
+        .await
+        .expect(200);
+    let screen = watching.second.connect().await;
+
+    becomes_a_session(&server, &polling).await;
+    screen.next_event("match_ready").await;
+}
