@@ -2,6 +2,7 @@
 //! on the real backends; what a test kills or freezes is its own.
 
 mod absent;
+mod announcing;
 mod fallback;
 mod looks;
 mod postgres;

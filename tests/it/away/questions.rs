@@ -276,7 +276,7 @@ async fn any_call_of_either_member_lends_its_token_while_a_question_is_looked_fo
     only(&stub, &pair.first);
 
     complete_in_vain(&server, &pair).await;
-    // Asking as a duplicate was the first one's last call; its token is lent already.
+    // Each has asked again meanwhile, so both tokens are lent already.
     becomes_a_session(&server, &pair).await;
 }
 

@@ -13,7 +13,7 @@ use crate::harness::*;
 use crate::servers::{self, Collaboration, Own, RabbitMq};
 
 /// Rows of the outbox that wait, of one session or of all.
-const WAITING_ROWS: &str = "SELECT count(*) AS rows FROM outbox WHERE sent_at_ms IS NULL";
+pub const WAITING_ROWS: &str = "SELECT count(*) AS rows FROM outbox WHERE sent_at_ms IS NULL";
 
 /// A session that somebody was told of.
 #[derive(Debug, Clone)]
@@ -289,7 +289,7 @@ struct Rows {
 }
 
 /// What a counting query counts in a database of PostgreSQL.
-async fn rows(database: &str, query: &str) -> i64 {
+pub async fn rows(database: &str, query: &str) -> i64 {
     let connected = tokio_postgres::connect(database, tokio_postgres::NoTls).await;
     let (client, connection) = connected.expect("PostgreSQL answers");
     actix_rt::spawn(connection);
