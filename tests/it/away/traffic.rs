@@ -113,9 +113,8 @@ async fn goes_in_the_middle_of_traffic(
         let back = Instant::now();
         let before: Vec<usize> = couples.iter().map(sessions).collect();
         let everybody = async || {
-            let both = couples.iter().zip(&before);
-            both.map(|(couple, before)| couple.sessions.get() > *before)
-                .all(|goes_on| goes_on)
+            let mut both = couples.iter().zip(&before);
+            both.all(|(couple, before)| couple.sessions.get() > *before)
                 .then_some(())
         };
         within(BACK_WITHIN, "everybody goes on", everybody).await;

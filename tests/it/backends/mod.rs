@@ -10,7 +10,6 @@ mod opening_sqlite;
 mod postgres;
 #[expect(clippy::disallowed_methods, reason = "a measurement of real time")]
 mod postgres_speed;
-#[expect(clippy::disallowed_methods, reason = "servers take real time")]
 mod postgres_tls;
 mod questions;
 #[expect(clippy::disallowed_methods, reason = "brokers take real time")]
