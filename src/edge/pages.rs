@@ -1,9 +1,13 @@
 //! Pages that are part of the binary, and the development token that one of them needs.
 
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use super::docs::failures;
 use super::error::ApiError;
@@ -15,10 +19,8 @@ use crate::settings::DevTokens;
 
 const PLAYGROUND: &str = include_str!("assets/playground.html");
 const ADMIN: &str = include_str!("assets/admin.html");
-/// What a page may load: nothing but itself, and calls to this server.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-    connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+static PLAYGROUND_POLICY: LazyLock<String> = LazyLock::new(|| policy(PLAYGROUND));
+static ADMIN_POLICY: LazyLock<String> = LazyLock::new(|| policy(ADMIN));
 /// How long a development token lives, in seconds.
 const TOKEN_LIFETIME_S: i64 = 24 * 3_600;
 
@@ -45,7 +47,7 @@ pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
             version: env!("CARGO_PKG_VERSION"),
         });
     }
-    page(PLAYGROUND)
+    page(PLAYGROUND, &PLAYGROUND_POLICY)
 }
 
 /// A page for operators.
@@ -63,13 +65,31 @@ pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
     security(())
 )]
 pub async fn admin() -> HttpResponse {
-    page(ADMIN)
+    page(ADMIN, &ADMIN_POLICY)
 }
 
-fn page(html: &'static str) -> HttpResponse {
+/// What a page may run and load: the script and the style sheet that stand in it, by their hashes, and
+/// calls to this server.
+fn policy(html: &str) -> String {
+    let [script, style] = ["script", "style"].map(|element| hash_of(element, html));
+    format!(
+        "default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The hash of the only such element, as a source of a policy.
+fn hash_of(element: &str, html: &str) -> String {
+    let (begin, end) = (format!("<{element}>"), format!("</{element}>"));
+    let text = html.split_once(&begin).map_or("", |(_, rest)| rest);
+    let text = text.split_once(&end).map_or("", |(text, _)| text);
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
+}
+
+fn page(html: &'static str, policy: &str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(ContentType::html())
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(html)
 }

@@ -166,6 +166,23 @@ async fn the_documentation_describes_every_endpoint() {
 }
 
 #[actix_rt::test]
+async fn pages_run_nothing_but_what_stands_in_them() {
+    let server = Server::start().await;
+
+    for path in ["/", "/admin", "/docs"] {
+        let reply = server.get(path).await;
+        let policy = reply.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        for handler in [" onclick=", " onload=", " style=", "javascript:"] {
+            assert!(!reply.text.contains(handler), "{path} has {handler}");
+        }
+    }
+}
+
+#[actix_rt::test]
 async fn the_admin_page_is_there() {
     let server = Server::start().await;
 
