@@ -1,0 +1,357 @@
+//! What may happen next, in whatever order, and what must hold whatever happens.
+
+use std::sync::Arc;
+
+use matchmaker::domain::{EventId, Guarantee, MatchId, UserId, WriteOutcome};
+use stateright::{Model, Property};
+
+use super::setup::{Setup, user};
+use super::state::{Memory, Owner, Server, State, Want};
+use super::turn::Turn;
+use crate::simulation::referee::MatchState;
+
+/// One thing that happens; the first number names the server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// A user asks for a partner, or does something about what that led to.
+    Want(usize, usize, Wanted),
+    /// The store applies a write or refuses it; the answer is on its way.
+    Commit(usize, Owner),
+    /// The answer arrives.
+    Deliver(usize, Owner),
+    /// The store applies a write, but the answer is lost: it is run again until that is known. That
+    /// a commit did not happen leaves everything as it was, and needs no step of its own.
+    Lose(usize, Owner),
+    /// The store is away; nothing was stored.
+    Away(usize, Owner),
+    /// A question is found, or cannot be had now.
+    Question(usize, MatchId, bool),
+    /// A server dies with all that it has in memory and under way.
+    Crash(usize),
+    Start(usize),
+    /// One who starts gives a window more time.
+    Extend(usize, MatchId),
+    /// What waited or was proposed before becomes due.
+    Time,
+    /// Timers that are due go off; they may be late.
+    Timers(usize),
+    /// An announcement reaches the broker, and the confirmation reaches the server. If the
+    /// confirmation is lost, the same is done again.
+    Publish(usize, EventId),
+    /// An announcement reaches the broker, but the confirmation is lost.
+    PublishUnheard(usize, EventId),
+    Mark(usize, EventId),
+}
+
+/// `Want` as an action: comparable and readable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wanted {
+    Ask(usize),
+    Withdraw,
+    Confirm(MatchId),
+    Decline(MatchId),
+    Leave(MatchId),
+}
+
+impl Model for Setup {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::first(self)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.db.broken.is_some() {
+            return;
+        }
+        for (server, its) in state.servers.iter().enumerate() {
+            match &**its {
+                Server::Down => actions.push(Action::Start(server)),
+                Server::Starting { extending, .. } => {
+                    actions.extend(extending.keys().map(|id| Action::Extend(server, *id)));
+                }
+                Server::Up(memory) => {
+                    self.wants(state, server, memory, actions);
+                    self.outside(state, server, memory, actions);
+                }
+            }
+            if state.crashes > 0 && !matches!(**its, Server::Down) {
+                actions.push(Action::Crash(server));
+            }
+        }
+        let waits = state.db.live().next().is_some()
+            || state.servers.iter().any(|server| {
+                let memory = server.memory();
+                memory.is_some_and(|memory| !memory.errands.is_empty())
+            });
+        if state.step < self.steps && waits {
+            actions.push(Action::Time);
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Want(server, number, wanted) => {
+                let want = find_want(&state, server, number, wanted)?;
+                let person = &mut state.people[number];
+                match wanted {
+                    Wanted::Ask(_) => person.asks -= 1,
+                    _ => person.acts -= 1,
+                }
+                self.turn(&mut state, server, |turn| turn.call(number, want));
+            }
+            Action::Commit(server, owner) => {
+                let outcome = self.apply(&mut state, server, &owner);
+                errand(&mut state, server, &owner).answer = Some(outcome);
+            }
+            Action::Lose(server, owner) => {
+                self.apply(&mut state, server, &owner);
+                state.lost -= 1;
+            }
+            Action::Deliver(server, owner) => {
+                let outcome = errand(&mut state, server, &owner).answer.take()?;
+                self.written(&mut state, server, owner, outcome);
+            }
+            Action::Away(server, owner) => {
+                state.away -= 1;
+                self.written(&mut state, server, owner, WriteOutcome::Unavailable);
+            }
+            Action::Question(server, id, found) => {
+                state.away -= u8::from(!found);
+                self.turn(&mut state, server, |turn| {
+                    turn.memory.questions.remove(&id);
+                    turn.found(id, found);
+                });
+            }
+            Action::Crash(server) => {
+                state.crashes -= 1;
+                state.servers[server] = Arc::new(Server::Down);
+            }
+            Action::Start(server) => state.start(self, server),
+            Action::Extend(server, id) => state.extend(self, server, id),
+            Action::Time => state.step += 1,
+            Action::Timers(server) => self.turn(&mut state, server, |turn| turn.on_time()),
+            Action::Publish(server, event) => {
+                publish(&mut state, event);
+                memory(&mut state, server).to_mark.insert(event);
+            }
+            Action::PublishUnheard(_, event) => publish(&mut state, event),
+            Action::Mark(server, event) => {
+                memory(&mut state, server).to_mark.remove(&event);
+                if let Some(row) = Arc::make_mut(&mut state.db).outbox.get_mut(&event) {
+                    row.sent = true;
+                }
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("G1: a user has one live claim", |_, state| {
+                keeps(state, Guarantee::OneLiveClaim)
+            }),
+            Property::always("G2: what was acknowledged is stored", |_, state| {
+                keeps(state, Guarantee::Durable)
+            }),
+            Property::always("G3: a match is of two, and both know it", |_, state| {
+                keeps(state, Guarantee::SymmetricPairs)
+            }),
+            Property::always("G4: there is one outcome", |_, state| {
+                keeps(state, Guarantee::OneOutcome)
+            }),
+            Property::always("G5: both confirmed, one session, announced", |_, state| {
+                keeps(state, Guarantee::OneSession)
+            }),
+            Property::always("G7: a window gets more time once", |_, state| {
+                keeps(state, Guarantee::TimeKept)
+            }),
+            Property::always("G5: what both confirmed ends in no other way", |_, state| {
+                confirmed_matches_open(state)
+            }),
+            Property::always("G5: in the end every session is announced", announced),
+            Property::always("in the end one server knows what is stored", settled),
+        ]
+    }
+}
+
+impl Setup {
+    fn wants(&self, state: &State, server: usize, memory: &Memory, actions: &mut Vec<Action>) {
+        for (number, person) in state.people.iter().enumerate() {
+            let mut add = |wanted, budget: u8| {
+                let want = find_want(state, server, number, wanted);
+                let allowed = want.is_some_and(|want| {
+                    let deed = want.deed();
+                    let free = !memory.calls.contains_key(&want.call(number));
+                    free && deed.is_none_or(|deed| self.deeds.contains(&deed))
+                });
+                if budget > 0 && allowed {
+                    actions.push(Action::Want(server, number, wanted));
+                }
+            };
+            (0..self.buckets).for_each(|bucket| add(Wanted::Ask(bucket), person.asks));
+            add(Wanted::Withdraw, person.acts);
+            for id in memory.matches.keys() {
+                add(Wanted::Confirm(*id), person.acts);
+                add(Wanted::Decline(*id), person.acts);
+            }
+            for session in memory.sessions.values() {
+                let id = session.record().match_id;
+                add(Wanted::Confirm(id), person.acts);
+                add(Wanted::Leave(id), person.acts);
+            }
+        }
+    }
+
+    fn outside(&self, state: &State, server: usize, memory: &Memory, actions: &mut Vec<Action>) {
+        for (owner, errand) in &memory.errands {
+            if errand.answer.is_some() {
+                actions.push(Action::Deliver(server, owner.clone()));
+                continue;
+            }
+            actions.push(Action::Commit(server, owner.clone()));
+            if state.lost > 0 {
+                actions.push(Action::Lose(server, owner.clone()));
+            }
+            if state.away > 0 {
+                actions.push(Action::Away(server, owner.clone()));
+            }
+        }
+        for id in &memory.questions {
+            actions.push(Action::Question(server, *id, true));
+            if state.away > 0 {
+                actions.push(Action::Question(server, *id, false));
+            }
+        }
+        if memory.is_due(state.now()) {
+            actions.push(Action::Timers(server));
+        }
+        for (event, row) in &state.db.outbox {
+            if memory.to_mark.contains(event) {
+                actions.push(Action::Mark(server, *event));
+            } else if !row.sent {
+                actions.push(Action::Publish(server, *event));
+                if !state.published.contains(event) {
+                    actions.push(Action::PublishUnheard(server, *event));
+                }
+            }
+        }
+    }
+
+    fn turn(&self, state: &mut State, server: usize, act: impl FnOnce(&mut Turn<'_>)) {
+        if let Some(mut turn) = Turn::begin(self, state, server) {
+            act(&mut turn);
+            turn.end();
+        }
+    }
+
+    fn apply(&self, state: &mut State, server: usize, owner: &Owner) -> WriteOutcome {
+        let write = errand(state, server, owner).write.clone();
+        Arc::make_mut(&mut state.db).apply_on(self.conditions, &write)
+    }
+
+    fn written(&self, state: &mut State, server: usize, owner: Owner, outcome: WriteOutcome) {
+        self.turn(state, server, |turn| {
+            turn.memory.errands.remove(&owner);
+            turn.written(owner, outcome);
+        });
+    }
+}
+
+/// What a user can want of a server that holds it; what none holds is answered from the rows.
+fn find_want(state: &State, server: usize, number: usize, wanted: Wanted) -> Option<Want> {
+    let memory = state.memory(server)?;
+    let caller = user(number);
+    let is_member = |users: [&UserId; 2]| users.contains(&&caller);
+    match wanted {
+        Wanted::Ask(bucket) => Some(Want::Ask { bucket }),
+        Wanted::Withdraw => {
+            let claim = memory.roster.claim(&caller)?;
+            Some(Want::Withdraw(claim.place.ticket))
+        }
+        Wanted::Confirm(id) | Wanted::Decline(id) | Wanted::Leave(id) => {
+            let sessions = memory.sessions.values().map(|session| session.record());
+            let record = sessions.into_iter().find(|record| record.match_id == id);
+            let held = memory.matches.get(&id).map(|of| of.users());
+            let users = held.or_else(|| Some(record?.users.each_ref()))?;
+            let want = match wanted {
+                Wanted::Confirm(_) => Want::Confirm(id),
+                Wanted::Decline(_) => Want::Decline(id),
+                _ => Want::Leave(record?.id),
+            };
+            is_member(users).then_some(want)
+        }
+    }
+}
+
+fn memory<'a>(state: &'a mut State, server: usize) -> &'a mut Memory {
+    match Arc::make_mut(&mut state.servers[server]) {
+        Server::Up(memory) => memory,
+        Server::Down | Server::Starting { .. } => unreachable!("the server is up"),
+    }
+}
+
+fn errand<'a>(
+    state: &'a mut State,
+    server: usize,
+    owner: &Owner,
+) -> &'a mut super::state::Errand {
+    let errand = memory(state, server).errands.get_mut(owner);
+    errand.expect("the write is under way")
+}
+
+fn publish(state: &mut State, event: EventId) {
+    let session = state.db.outbox.get(&event).map(|row| row.session);
+    let row = session.and_then(|session| state.db.sessions.get(&session));
+    let readable = row.is_some_and(|row| {
+        row.event == event && state.shared.get(&row.record.id) == Some(&row.record.question.id)
+    });
+    let seen = "something was announced that is no session";
+    state.broken(!readable, Guarantee::OneSession, seen);
+    state.published.insert(event);
+}
+
+fn keeps(state: &State, guarantee: Guarantee) -> bool {
+    let broken = state.db.broken;
+    broken.is_none_or(|breach| breach.guarantee != guarantee)
+}
+
+fn confirmed_matches_open(state: &State) -> bool {
+    use matchmaker::domain::Ending;
+    state.db.matches.values().all(|row| {
+        let lost = matches!(
+            row.state,
+            MatchState::Ended(Ending::Declined(_) | Ending::Expired)
+        );
+        row.confirmed != [true, true] || !lost
+    })
+}
+
+/// At rest every announcement has reached the broker; none has that is not of a session.
+fn announced(_: &Setup, state: &State) -> bool {
+    let events = || state.db.outbox.keys();
+    let all = events().all(|event| state.published.contains(event));
+    let no_others = state.published.iter().all(|event| state.db.outbox.contains_key(event));
+    no_others && (all || !state.is_quiet())
+}
+
+/// At rest a server that is alone holds exactly the live tickets and the open matches, and what
+/// both have confirmed is a session.
+fn settled(setup: &Setup, state: &State) -> bool {
+    let Some(memory) = state.memory(0).filter(|_| setup.servers == 1 && state.is_quiet()) else {
+        return true;
+    };
+    let claimed = (0..setup.users).filter(|number| memory.roster.claim(&user(*number)).is_some());
+    let held = state.db.live().all(|row| {
+        let claim = memory.roster.claim(&row.ticket.user);
+        claim.is_some_and(|claim| claim.place.ticket == row.ticket.id)
+    });
+    let open = state.db.matches.iter().filter(|(_, row)| row.state == MatchState::Open);
+    let waits = setup.away > 0;
+    let open = open.into_iter().all(|(id, row)| {
+        memory.matches.contains_key(id) && (row.confirmed != [true, true] || waits)
+    });
+    held && open && claimed.count() == state.db.live().count() && memory.calls.is_empty()
+}
