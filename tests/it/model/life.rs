@@ -1,7 +1,6 @@
 //! The life of a server: how it begins from what is stored.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use matchmaker::domain::limits::DOWNTIME_GRACE_MS;
 use matchmaker::domain::matches::Match;
@@ -9,6 +8,7 @@ use matchmaker::domain::{
     EventId, Holder, MatchId, Proposal, Session, SessionRecord, Side, Ticket, Write, WriteOutcome,
 };
 
+use super::sealed::Sealed;
 use super::setup::{
     Begin, Setup, TIMEOUTS, at_step, event_of, match_id, question, session_of, ticket_id, user,
     wish,
@@ -33,9 +33,9 @@ impl State {
         };
         let mut state = Self {
             shared: shared.collect(),
-            db: Arc::new(db),
+            db: Sealed::new(db),
             published: Default::default(),
-            servers: vec![Arc::new(Server::Down); setup.servers],
+            servers: vec![Sealed::new(Server::Down); setup.servers],
             people: vec![person; setup.users],
             step: 0,
             crashes: setup.crashes,
@@ -50,7 +50,7 @@ impl State {
 
     /// Reads what is live. Windows that ran out meanwhile get more time before anything begins.
     pub fn start(&mut self, setup: &Setup, server: usize) {
-        let (read, now) = (Arc::clone(&self.db), self.now());
+        let (read, now) = (self.db.clone(), self.now());
         let overdue = |row: &&MatchRow| {
             row.state == MatchState::Open && !row.extended && row.proposal.expires_at <= now
         };
@@ -67,25 +67,26 @@ impl State {
         if extending.is_empty() {
             self.begin(setup, server, &read);
         } else {
-            self.servers[server] = Arc::new(Server::Starting { read, extending });
+            let read = Box::new(read.into_inner());
+            self.servers[server] = Sealed::new(Server::Starting { read, extending });
         }
     }
 
     /// One of those windows gets more time, unless the match is not open any more.
     pub fn extend(&mut self, setup: &Setup, server: usize, id: MatchId) {
-        let taken = std::mem::replace(&mut self.servers[server], Arc::new(Server::Down));
+        let taken = std::mem::replace(&mut self.servers[server], Sealed::new(Server::Down));
         let Server::Starting {
             mut read,
             mut extending,
-        } = Arc::unwrap_or_clone(taken)
+        } = taken.into_inner()
         else {
             unreachable!("only who starts extends");
         };
         let errand = extending.remove(&id).expect("it was listed");
-        let outcome = Arc::make_mut(&mut self.db).apply_on(setup.conditions, &errand.write);
+        let outcome = self.db.change(|db| db.apply_on(setup.conditions, &errand.write));
         if outcome == WriteOutcome::Stored
             && let Write::ExtendMatch { expires_at, .. } = errand.write
-            && let Some(row) = Arc::make_mut(&mut read).matches.get_mut(&id)
+            && let Some(row) = read.matches.get_mut(&id)
         {
             row.proposal.expires_at = expires_at;
             row.extended = true;
@@ -93,7 +94,7 @@ impl State {
         if extending.is_empty() {
             self.begin(setup, server, &read);
         } else {
-            self.servers[server] = Arc::new(Server::Starting { read, extending });
+            self.servers[server] = Sealed::new(Server::Starting { read, extending });
         }
     }
 
@@ -138,7 +139,16 @@ impl State {
 /// The writes that lead to where the setup begins.
 fn stored_before(setup: &Setup) -> Vec<Write> {
     let (id, now) = (match_id(0, 0), at_step(0));
-    let new = |number| Ticket::new(ticket_id(number, 0), user(number), wish(0), now, TIMEOUTS);
+    let new = |number| {
+        let new = Ticket::new(ticket_id(number, 0), user(number), wish(0), now, TIMEOUTS);
+        let silences = u8::from(setup.begin == Begin::SilentBefore);
+        let put_back = matches!(setup.begin, Begin::Alone(_));
+        Ticket {
+            silences,
+            put_back,
+            ..new
+        }
+    };
     let users = if setup.begin == Begin::Waiting { setup.users } else { 2 };
     let mut writes: Vec<Write> = (0..users).map(|number| Write::OpenTicket(new(number))).collect();
     let tickets = [ticket_id(0, 0), ticket_id(1, 0)];
@@ -170,8 +180,9 @@ fn stored_before(setup: &Setup) -> Vec<Write> {
     });
     let stored = match setup.begin {
         Begin::Empty => 0,
+        Begin::Alone(number) => return vec![Write::OpenTicket(new(number))],
         Begin::Waiting => users,
-        Begin::Matched => 3,
+        Begin::Matched | Begin::SilentBefore => 3,
         Begin::HalfConfirmed => 4,
         Begin::Confirmed => 5,
         Begin::InSession => 6,

@@ -1,14 +1,15 @@
 //! What may happen next, in whatever order, and what must hold whatever happens.
 
-use std::sync::Arc;
-
-use matchmaker::domain::{EventId, Guarantee, MatchId, UserId, WriteOutcome};
+use matchmaker::domain::{
+    Ending, EventId, Guarantee, MatchId, TicketOutcome, UserId, WriteOutcome,
+};
 use stateright::{Model, Property};
 
+use super::sealed::Sealed;
 use super::setup::{Setup, user};
 use super::state::{Memory, Owner, Server, State, Want};
 use super::turn::Turn;
-use crate::simulation::referee::MatchState;
+use crate::simulation::referee::{MatchRow, MatchState, Status};
 
 /// One thing that happens; the first number names the server.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,43 @@ pub enum Wanted {
     Confirm(MatchId),
     Decline(MatchId),
     Leave(MatchId),
+}
+
+type Sight = fn(&Setup, &State) -> bool;
+
+/// What has to happen in some order, or nothing is said about it.
+pub const SIGHTS: [(&str, Sight); 7] = [
+    ("a session is open and announced at rest", |_, state| {
+        !state.db.outbox.is_empty() && state.is_quiet()
+    }),
+    ("somebody leaves", |_, state| {
+        let mut sessions = state.db.sessions.values();
+        sessions.any(|row| row.record.left != [false, false])
+    }),
+    ("a match is declined", |_, state| {
+        has_match(state, |row| {
+            matches!(row.state, MatchState::Ended(Ending::Declined(_)))
+        })
+    }),
+    ("a window runs out", |_, state| {
+        has_match(state, |row| row.state == MatchState::Ended(Ending::Expired))
+    }),
+    ("an opening is given up", |_, state| {
+        has_match(state, |row| {
+            row.state == MatchState::Ended(Ending::QuestionUnavailable)
+        })
+    }),
+    ("a ticket is withdrawn", |_, state| has_closed(state, TicketOutcome::Withdrawn)),
+    ("a ticket is replaced", |_, state| has_closed(state, TicketOutcome::Replaced)),
+];
+
+fn has_match(state: &State, sight: impl Fn(&MatchRow) -> bool) -> bool {
+    state.db.matches.values().any(sight)
+}
+
+fn has_closed(state: &State, outcome: TicketOutcome) -> bool {
+    let mut tickets = state.db.tickets.values();
+    tickets.any(|row| row.status == Status::Closed(outcome))
 }
 
 impl Model for Setup {
@@ -104,14 +142,17 @@ impl Model for Setup {
             }
             Action::Commit(server, owner) => {
                 let outcome = self.apply(&mut state, server, &owner);
-                errand(&mut state, server, &owner).answer = Some(outcome);
+                in_memory(&mut state, server, |memory| {
+                    let errand = memory.errands.get_mut(&owner);
+                    errand.expect("it is under way").answer = Some(outcome);
+                });
             }
             Action::Lose(server, owner) => {
                 self.apply(&mut state, server, &owner);
                 state.lost -= 1;
             }
             Action::Deliver(server, owner) => {
-                let outcome = errand(&mut state, server, &owner).answer.take()?;
+                let outcome = state.memory(server)?.errands[&owner].answer.clone()?;
                 self.written(&mut state, server, owner, outcome);
             }
             Action::Away(server, owner) => {
@@ -127,7 +168,7 @@ impl Model for Setup {
             }
             Action::Crash(server) => {
                 state.crashes -= 1;
-                state.servers[server] = Arc::new(Server::Down);
+                state.servers[server] = Sealed::new(Server::Down);
             }
             Action::Start(server) => state.start(self, server),
             Action::Extend(server, id) => state.extend(self, server, id),
@@ -135,21 +176,22 @@ impl Model for Setup {
             Action::Timers(server) => self.turn(&mut state, server, |turn| turn.on_time()),
             Action::Publish(server, event) => {
                 publish(&mut state, event);
-                memory(&mut state, server).to_mark.insert(event);
+                in_memory(&mut state, server, |memory| memory.to_mark.insert(event));
             }
             Action::PublishUnheard(_, event) => publish(&mut state, event),
             Action::Mark(server, event) => {
-                memory(&mut state, server).to_mark.remove(&event);
-                if let Some(row) = Arc::make_mut(&mut state.db).outbox.get_mut(&event) {
-                    row.sent = true;
-                }
+                in_memory(&mut state, server, |memory| memory.to_mark.remove(&event));
+                state.db.change(|db| {
+                    let row = db.outbox.get_mut(&event);
+                    row.expect("rows are not removed").sent = true;
+                });
             }
         }
         Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always("G1: a user has one live claim", |_, state| {
                 keeps(state, Guarantee::OneLiveClaim)
             }),
@@ -173,7 +215,9 @@ impl Model for Setup {
             }),
             Property::always("G5: in the end every session is announced", announced),
             Property::always("in the end one server knows what is stored", settled),
-        ]
+        ];
+        properties.extend(SIGHTS.map(|(name, sight)| Property::sometimes(name, sight)));
+        properties
     }
 }
 
@@ -248,8 +292,9 @@ impl Setup {
     }
 
     fn apply(&self, state: &mut State, server: usize, owner: &Owner) -> WriteOutcome {
-        let write = errand(state, server, owner).write.clone();
-        Arc::make_mut(&mut state.db).apply_on(self.conditions, &write)
+        let memory = state.memory(server).expect("the server is up");
+        let write = memory.errands[owner].write.clone();
+        state.db.change(|db| db.apply_on(self.conditions, &write))
     }
 
     fn written(&self, state: &mut State, server: usize, owner: Owner, outcome: WriteOutcome) {
@@ -286,20 +331,11 @@ fn find_want(state: &State, server: usize, number: usize, wanted: Wanted) -> Opt
     }
 }
 
-fn memory<'a>(state: &'a mut State, server: usize) -> &'a mut Memory {
-    match Arc::make_mut(&mut state.servers[server]) {
-        Server::Up(memory) => memory,
+fn in_memory<R>(state: &mut State, server: usize, act: impl FnOnce(&mut Memory) -> R) -> R {
+    state.servers[server].change(|server| match server {
+        Server::Up(memory) => act(memory),
         Server::Down | Server::Starting { .. } => unreachable!("the server is up"),
-    }
-}
-
-fn errand<'a>(
-    state: &'a mut State,
-    server: usize,
-    owner: &Owner,
-) -> &'a mut super::state::Errand {
-    let errand = memory(state, server).errands.get_mut(owner);
-    errand.expect("the write is under way")
+    })
 }
 
 fn publish(state: &mut State, event: EventId) {
@@ -319,7 +355,6 @@ fn keeps(state: &State, guarantee: Guarantee) -> bool {
 }
 
 fn confirmed_matches_open(state: &State) -> bool {
-    use matchmaker::domain::Ending;
     state.db.matches.values().all(|row| {
         let lost = matches!(
             row.state,

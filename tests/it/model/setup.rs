@@ -35,9 +35,13 @@ pub enum Begin {
     Empty,
     /// Everybody waits in the first bucket.
     Waiting,
+    /// This user alone waits, again, after a match.
+    Alone(usize),
     /// The first two are in a match that nobody has answered.
     Matched,
-    /// The same, but the first has confirmed.
+    /// The same, and neither answered the proposal before.
+    SilentBefore,
+    /// Nobody was silent, and the first has confirmed.
     HalfConfirmed,
     /// Both have confirmed.
     Confirmed,
@@ -70,7 +74,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Two users, one bucket, one server, and nothing goes wrong.
+    /// Two users, one bucket, one server, the stores as they are, and nothing goes wrong.
     pub const fn new(name: &'static str, begin: Begin) -> Self {
         Self {
             name,
@@ -85,7 +89,7 @@ impl Setup {
             asks: 0,
             acts: 0,
             deeds: &[],
-            conditions: Conditions::COMPLETE,
+            conditions: Conditions::OF_THE_STORES,
         }
     }
 }

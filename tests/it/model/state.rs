@@ -2,27 +2,28 @@
 //! still happen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
 
 use matchmaker::domain::bucket::Bucket;
+use matchmaker::domain::limits::RETRY_MAX_MS;
 use matchmaker::domain::matches::Match;
 use matchmaker::domain::{
-    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, TicketId, Timestamp, UserId,
+    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, TicketId, Timestamp,
     Write, WriteOutcome,
 };
 
+use super::sealed::Sealed;
 use super::setup::{Deed, Setup, at_step, match_id, ticket_id, user, wish};
 use crate::simulation::referee::Database;
 
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub struct State {
-    pub db: Arc<Database>,
+    pub db: Sealed<Database>,
     /// The sessions that the collaboration service would read, each with its question.
     pub shared: BTreeMap<SessionId, i64>,
     /// What has reached the broker, once or more.
     pub published: BTreeSet<EventId>,
-    pub servers: Vec<Arc<Server>>,
+    pub servers: Vec<Sealed<Server>>,
     pub people: Vec<Person>,
     pub step: u8,
     pub crashes: u8,
@@ -37,19 +38,19 @@ pub struct Person {
     pub acts: u8,
 }
 
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, Hash)]
 pub enum Server {
     Down,
     /// It has read what was live, and stores later ends of windows before it begins.
     Starting {
-        read: Arc<Database>,
+        read: Box<Database>,
         extending: BTreeMap<MatchId, Errand>,
     },
     Up(Box<Memory>),
 }
 
 /// A write under way.
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, Hash)]
 pub struct Errand {
     pub write: Write,
     /// What the store has answered, while that is on its way.
@@ -66,13 +67,13 @@ pub enum Owner {
 }
 
 /// A caller that waits for an answer.
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, Hash)]
 pub struct Call {
     pub user: usize,
     pub want: Want,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Hash)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub enum Want {
     Ask { bucket: usize },
     Withdraw(TicketId),
@@ -134,18 +135,6 @@ impl Hash for Memory {
     }
 }
 
-impl PartialEq for Memory {
-    /// The checker tells states apart by what they hash to, and so is this.
-    fn eq(&self, other: &Self) -> bool {
-        let hash = |memory: &Self| {
-            let mut hasher = DefaultHasher::new();
-            memory.hash(&mut hasher);
-            hasher.finish()
-        };
-        hash(self) == hash(other)
-    }
-}
-
 impl Memory {
     pub fn new(setup: &Setup, life: u8) -> Self {
         let bucket = |number| {
@@ -174,14 +163,20 @@ impl Memory {
         buckets.chain(matches).chain(sessions).min()
     }
 
+    /// Whether something is tried again soon.
+    fn is_retrying(&self, now: Timestamp) -> bool {
+        let soon = now.plus_ms(RETRY_MAX_MS);
+        self.next_wake().is_some_and(|at| at <= soon)
+    }
+
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.next_wake().is_some_and(|at| at <= now)
     }
 
-    /// Whether it waits for nothing, and nothing is due.
+    /// Whether it waits for nothing, and nothing is due or tried again.
     pub fn is_quiet(&self, now: Timestamp) -> bool {
         let idle = self.errands.is_empty() && self.questions.is_empty() && self.to_mark.is_empty();
-        idle && !self.is_due(now)
+        idle && !self.is_retrying(now)
     }
 }
 
@@ -206,7 +201,7 @@ impl State {
     /// Nothing happens any more by itself.
     pub fn is_quiet(&self) -> bool {
         let now = self.now();
-        let quiet = |server: &Arc<Server>| {
+        let quiet = |server: &Sealed<Server>| {
             let memory = server.memory();
             memory.is_some_and(|memory| memory.is_quiet(now))
         };
@@ -234,12 +229,6 @@ impl State {
         let ids = (0..).map(|n| match_id(server, n));
         let mut free = ids.filter(|id| !used(*id));
         free.next().expect("ids do not run out")
-    }
-
-    pub fn number_of(&self, of: &UserId) -> usize {
-        let mut numbers = 0..self.people.len();
-        let found = numbers.find(|number| user(*number) == *of);
-        found.expect("a known user")
     }
 }
 

@@ -1,7 +1,6 @@
 //! One server's turn: it takes in what came and carries the domain's effects out, as the actors do.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use matchmaker::domain::bucket::{Bucket, BucketEffect, MatchIds};
 use matchmaker::domain::matches::{Match, MatchCommand, MatchEffect};
@@ -10,6 +9,7 @@ use matchmaker::domain::{
     SessionId, Side, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
 };
 
+use super::sealed::Sealed;
 use super::setup::{Setup, TIMEOUTS, event_of, question, session_of, user, wish};
 use super::state::{Call, Errand, Memory, Owner, Server, State, Want};
 use super::witness::Answer;
@@ -34,11 +34,11 @@ pub struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// Takes over the memory of a server that is up.
     pub fn begin(setup: &'a Setup, state: &'a mut State, server: usize) -> Option<Self> {
-        let taken = std::mem::replace(&mut state.servers[server], Arc::new(Server::Down));
-        match Arc::unwrap_or_clone(taken) {
+        let taken = std::mem::replace(&mut state.servers[server], Sealed::new(Server::Down));
+        match taken.into_inner() {
             Server::Up(memory) => Some(Self::with(setup, state, server, memory)),
             other => {
-                state.servers[server] = Arc::new(other);
+                state.servers[server] = Sealed::new(other);
                 None
             }
         }
@@ -77,7 +77,7 @@ impl<'a> Turn<'a> {
             };
             self.pair(&key);
         }
-        self.state.servers[self.server] = Arc::new(Server::Up(self.memory));
+        self.state.servers[self.server] = Sealed::new(Server::Up(self.memory));
     }
 
     fn pair(&mut self, key: &BucketKey) {

@@ -26,7 +26,7 @@ impl State {
     /// Notes what was seen to be broken first.
     pub fn broken(&mut self, broken: bool, guarantee: Guarantee, seen: &'static str) {
         if broken {
-            std::sync::Arc::make_mut(&mut self.db).breaks(true, guarantee, seen);
+            self.db.change(|db| db.breaks(true, guarantee, seen));
         }
     }
 }
@@ -82,11 +82,7 @@ impl Turn<'_> {
                 requeued,
             } => {
                 let seen = "an end of a match was told that is not stored like this";
-                let waits = db.side(match_id, &user).is_some_and(|side| {
-                    db.is_waiting(db.matches[&match_id].proposal.tickets[side.index()])
-                });
-                let told = is_end(&db, match_id, &user, reason);
-                let told = told && (requeued == waits || !alone);
+                let told = is_end(&db, match_id, &user, reason, requeued);
                 self.expect(told, Guarantee::OneOutcome, seen);
             }
             Notice::TicketExpired { ticket } => {
@@ -211,11 +207,12 @@ fn is_open(db: &Database, id: MatchId, session: SessionId, question: i64) -> boo
     stored && db.matches[&id].state == MatchState::InSession
 }
 
-fn is_end(db: &Database, id: MatchId, user: &UserId, reason: ExpiryReason) -> bool {
+fn is_end(db: &Database, id: MatchId, user: &UserId, reason: ExpiryReason, requeued: bool) -> bool {
     let Some(side) = db.side(id, user) else {
         return false;
     };
-    match db.matches[&id].state {
+    let row = &db.matches[&id];
+    let reason_fits = match row.state {
         MatchState::Ended(Ending::Declined(by)) => {
             by != side && reason == ExpiryReason::PartnerDeclined
         }
@@ -224,7 +221,8 @@ fn is_end(db: &Database, id: MatchId, user: &UserId, reason: ExpiryReason) -> bo
             reason == ExpiryReason::QuestionUnavailable
         }
         MatchState::Open | MatchState::InSession => false,
-    }
+    };
+    reason_fits && row.put_back[side.index()] == requeued
 }
 
 fn has_left(db: &Database, session: SessionId, user: &UserId) -> bool {

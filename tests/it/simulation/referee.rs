@@ -45,6 +45,8 @@ pub struct MatchRow {
     pub confirmed: [bool; 2],
     pub extended: bool,
     pub state: MatchState,
+    /// Who was put back when it ended.
+    pub put_back: [bool; 2],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +90,7 @@ impl Judgement {
 impl Database {
     /// Applies `write` on the conditions that it documents; panics where that breaks a guarantee.
     pub fn apply(&mut self, write: &Write) -> WriteOutcome {
-        let outcome = self.apply_on(Conditions::of_first_tries(), write);
+        let outcome = self.apply_on(Conditions::OF_FIRST_TRIES, write);
         assert_eq!(self.broken, None, "{write:?}");
         outcome
     }
@@ -281,7 +283,8 @@ impl Database {
                 .as_ref()
                 .is_none_or(|new| self.tickets.contains_key(&new.id));
             let complete = opened || !on.include(Condition::EndKnownWithTicket);
-            return if complete {
+            let same = row.put_back == put_back(fates) || !on.include(Condition::EndKnownSameFates);
+            return if complete && same {
                 Judgement::Known
             } else {
                 Judgement::Refuse(Refusal::NotOpen)
@@ -338,6 +341,10 @@ impl Database {
         let row = self.matches.get(&id);
         row.is_some_and(|row| row.state == MatchState::Open || !on.include(condition))
     }
+}
+
+fn put_back(fates: &[Fate; 2]) -> [bool; 2] {
+    fates.each_ref().map(|fate| matches!(fate, Fate::PutBack(_)))
 }
 
 fn already_live(row: &TicketRow) -> Refusal {

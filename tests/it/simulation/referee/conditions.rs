@@ -51,6 +51,8 @@ pub enum Condition {
     EndUnconfirmed,
     /// `EndMatch`: one that has ended is stored already only with the ticket that opens.
     EndKnownWithTicket,
+    /// `EndMatch`: one that has ended is stored already only if the same are put back.
+    EndKnownSameFates,
     /// `OpenSession`: the match is open.
     SessionOpen,
     /// `OpenSession`: both have confirmed.
@@ -71,7 +73,7 @@ pub enum Condition {
 
 impl Condition {
     /// Every one.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::OpenNoOtherLive,
         Self::OpenKnown,
         Self::CloseWaits,
@@ -96,6 +98,7 @@ impl Condition {
         Self::EndKnown,
         Self::EndUnconfirmed,
         Self::EndKnownWithTicket,
+        Self::EndKnownSameFates,
         Self::SessionOpen,
         Self::SessionBothConfirmed,
         Self::SessionOfMatch,
@@ -106,7 +109,7 @@ impl Condition {
         Self::ExtendOnce,
     ];
     /// Those that the stores do not have, although more than one server would need them.
-    pub const MISSING: [Self; 2] = [Self::EndUnconfirmed, Self::EndKnownWithTicket];
+    pub const MISSING: [Self; 3] = [Self::EndUnconfirmed, Self::EndKnownWithTicket, Self::EndKnownSameFates];
 }
 
 /// The conditions that hold.
@@ -120,36 +123,32 @@ impl Conditions {
     pub const COMPLETE: Self = Self { left_out: 0 };
 
     /// What the stores check.
-    pub fn of_the_stores() -> Self {
-        Condition::MISSING
-            .into_iter()
-            .fold(Self::COMPLETE, Self::without)
-    }
+    pub const OF_THE_STORES: Self = Self::COMPLETE.without_all(&Condition::MISSING);
 
     /// What the stores check of a write that is not stored yet; a repeated one is like another.
-    pub fn of_first_tries() -> Self {
-        let repeats = [
-            Condition::OpenKnown,
-            Condition::CloseKnown,
-            Condition::ReplaceKnown,
-            Condition::DiscardKnown,
-            Condition::ProposeKnown,
-            Condition::EndKnown,
-            Condition::SessionKnown,
-        ];
-        repeats
-            .into_iter()
-            .fold(Self::of_the_stores(), Self::without)
+    pub const OF_FIRST_TRIES: Self = Self::OF_THE_STORES.without_all(&[
+        Condition::OpenKnown,
+        Condition::CloseKnown,
+        Condition::ReplaceKnown,
+        Condition::DiscardKnown,
+        Condition::ProposeKnown,
+        Condition::EndKnown,
+        Condition::SessionKnown,
+    ]);
+
+    pub const fn without(self, condition: Condition) -> Self {
+        let left_out = self.left_out | 1 << condition as u64;
+        Self { left_out }
     }
 
-    #[must_use]
-    pub fn without(self, condition: Condition) -> Self {
-        Self {
-            left_out: self.left_out | 1 << condition as u64,
-        }
-    }
-
-    pub fn include(self, condition: Condition) -> bool {
+    pub const fn include(self, condition: Condition) -> bool {
         self.left_out & 1 << condition as u64 == 0
+    }
+
+    const fn without_all(self, conditions: &[Condition]) -> Self {
+        match conditions {
+            [] => self,
+            [first, others @ ..] => self.without(*first).without_all(others),
+        }
     }
 }

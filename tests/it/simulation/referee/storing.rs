@@ -5,7 +5,7 @@ use matchmaker::domain::{
     Write,
 };
 
-use super::{Database, MatchRow, MatchState, OutboxRow, SessionRow, Status, TicketRow};
+use super::{Database, MatchRow, MatchState, OutboxRow, SessionRow, Status, TicketRow, put_back};
 
 impl Database {
     pub(super) fn store(&mut self, write: &Write) {
@@ -44,7 +44,10 @@ impl Database {
                 opens,
                 ..
             } => {
-                self.of_open_match(*match_id, |row| row.state = MatchState::Ended(*ending));
+                self.of_open_match(*match_id, |row| {
+                    row.state = MatchState::Ended(*ending);
+                    row.put_back = put_back(fates);
+                });
                 for (ticket, fate) in tickets.iter().zip(fates.iter()) {
                     self.leave_match(*match_id, *ticket, fate);
                 }
@@ -86,6 +89,7 @@ impl Database {
             confirmed: [false; 2],
             extended: false,
             state: MatchState::Open,
+            put_back: [false; 2],
         };
         let earlier = self.matches.insert(proposal.id, row);
         self.breaks(
