@@ -83,7 +83,9 @@ impl State {
             unreachable!("only who starts extends");
         };
         let errand = extending.remove(&id).expect("it was listed");
-        let outcome = self.db.change(|db| db.apply_on(setup.conditions, &errand.write));
+        let outcome = self
+            .db
+            .change(|db| db.apply_on(setup.conditions, &errand.write));
         if outcome == WriteOutcome::Stored
             && let Write::ExtendMatch { expires_at, .. } = errand.write
             && let Some(row) = read.matches.get_mut(&id)
@@ -118,7 +120,10 @@ impl State {
             let rebuilt = rebuilt.with_confirmations(row.confirmed);
             turn.memory.matches.insert(id, rebuilt);
         }
-        let waiting = read.tickets.values().filter(|row| row.status == Status::Waiting);
+        let waiting = read
+            .tickets
+            .values()
+            .filter(|row| row.status == Status::Waiting);
         let mut waiting: Vec<Ticket> = waiting.map(|row| row.ticket.clone()).collect();
         waiting.sort_by_key(Ticket::place);
         for ticket in waiting {
@@ -149,8 +154,14 @@ fn stored_before(setup: &Setup) -> Vec<Write> {
             ..new
         }
     };
-    let users = if setup.begin == Begin::Waiting { setup.users } else { 2 };
-    let mut writes: Vec<Write> = (0..users).map(|number| Write::OpenTicket(new(number))).collect();
+    let users = if setup.begin == Begin::Waiting {
+        setup.users
+    } else {
+        2
+    };
+    let mut writes: Vec<Write> = (0..users)
+        .map(|number| Write::OpenTicket(new(number)))
+        .collect();
     let tickets = [ticket_id(0, 0), ticket_id(1, 0)];
     writes.push(Write::ProposeMatch(Proposal {
         id,

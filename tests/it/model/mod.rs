@@ -14,7 +14,7 @@
 //! and writes of a dead server that reach the rows later than a new life has read them, which a
 //! second server that is slow stands for.
 
-
+mod drift;
 mod life;
 mod protocol;
 mod refutations;

@@ -78,8 +78,12 @@ pub const SIGHTS: [(&str, Sight); 7] = [
             row.state == MatchState::Ended(Ending::QuestionUnavailable)
         })
     }),
-    ("a ticket is withdrawn", |_, state| has_closed(state, TicketOutcome::Withdrawn)),
-    ("a ticket is replaced", |_, state| has_closed(state, TicketOutcome::Replaced)),
+    ("a ticket is withdrawn", |_, state| {
+        has_closed(state, TicketOutcome::Withdrawn)
+    }),
+    ("a ticket is replaced", |_, state| {
+        has_closed(state, TicketOutcome::Replaced)
+    }),
 ];
 
 fn has_match(state: &State, sight: impl Fn(&MatchRow) -> bool) -> bool {
@@ -210,9 +214,10 @@ impl Model for Setup {
             Property::always("G7: a window gets more time once", |_, state| {
                 keeps(state, Guarantee::TimeKept)
             }),
-            Property::always("G5: what both confirmed ends in no other way", |_, state| {
-                confirmed_matches_open(state)
-            }),
+            Property::always(
+                "G5: what both confirmed ends in no other way",
+                |_, state| confirmed_matches_open(state),
+            ),
             Property::always("G5: in the end every session is announced", announced),
             Property::always("in the end one server knows what is stored", settled),
         ];
@@ -368,14 +373,20 @@ fn confirmed_matches_open(state: &State) -> bool {
 fn announced(_: &Setup, state: &State) -> bool {
     let events = || state.db.outbox.keys();
     let all = events().all(|event| state.published.contains(event));
-    let no_others = state.published.iter().all(|event| state.db.outbox.contains_key(event));
+    let no_others = state
+        .published
+        .iter()
+        .all(|event| state.db.outbox.contains_key(event));
     no_others && (all || !state.is_quiet())
 }
 
 /// At rest a server that is alone holds exactly the live tickets and the open matches, and what
 /// both have confirmed is a session.
 fn settled(setup: &Setup, state: &State) -> bool {
-    let Some(memory) = state.memory(0).filter(|_| setup.servers == 1 && state.is_quiet()) else {
+    let Some(memory) = state
+        .memory(0)
+        .filter(|_| setup.servers == 1 && state.is_quiet())
+    else {
         return true;
     };
     let claimed = (0..setup.users).filter(|number| memory.roster.claim(&user(*number)).is_some());
@@ -383,7 +394,11 @@ fn settled(setup: &Setup, state: &State) -> bool {
         let claim = memory.roster.claim(&row.ticket.user);
         claim.is_some_and(|claim| claim.place.ticket == row.ticket.id)
     });
-    let open = state.db.matches.iter().filter(|(_, row)| row.state == MatchState::Open);
+    let open = state
+        .db
+        .matches
+        .iter()
+        .filter(|(_, row)| row.state == MatchState::Open);
     let waits = setup.away > 0;
     let open = open.into_iter().all(|(id, row)| {
         memory.matches.contains_key(id) && (row.confirmed != [true, true] || waits)

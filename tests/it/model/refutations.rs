@@ -124,9 +124,9 @@ fn expected(condition: Condition) -> Expected {
         Condition::ReplaceSameUser => {
             NotNeeded("a roster hands an ask to the ticket that the same user claims")
         }
-        Condition::ReplaceNoOtherLive => {
-            NotNeeded("the old ticket waits, so it is the only live one, and the same write ends it")
-        }
+        Condition::ReplaceNoOtherLive => NotNeeded(
+            "the old ticket waits, so it is the only live one, and the same write ends it",
+        ),
         Condition::DiscardLive | Condition::DiscardKnown => {
             NotNeeded("only rows that contradict each other are discarded, and no write makes any")
         }
@@ -173,10 +173,13 @@ fn leaving_out_any_one_condition_is_found() {
 #[test]
 fn the_same_worlds_keep_the_guarantees_with_all_conditions() {
     let mut worlds = BTreeSet::new();
-    for setup in Condition::ALL.into_iter().filter_map(|condition| match expected(condition) {
-        Refuted(setup) => Some(setup),
-        NotNeeded(_) => None,
-    }) {
+    for setup in Condition::ALL
+        .into_iter()
+        .filter_map(|condition| match expected(condition) {
+            Refuted(setup) => Some(setup),
+            NotNeeded(_) => None,
+        })
+    {
         if worlds.insert(format!("{setup} {:?}", setup.begin)) {
             assert_eq!(search(setup).failures, [""; 0], "{setup}");
         }

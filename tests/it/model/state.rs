@@ -8,8 +8,8 @@ use matchmaker::domain::bucket::Bucket;
 use matchmaker::domain::limits::RETRY_MAX_MS;
 use matchmaker::domain::matches::Match;
 use matchmaker::domain::{
-    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, TicketId, Timestamp,
-    Write, WriteOutcome,
+    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, TicketId, Timestamp, Write,
+    WriteOutcome,
 };
 
 use super::sealed::Sealed;
@@ -223,7 +223,8 @@ impl State {
     /// A match id of this server that nobody has used.
     pub fn fresh_match(&self, server: usize, own: &Memory) -> MatchId {
         let used = |id: MatchId| {
-            let proposed = |owner: &Owner| matches!(owner, Owner::Proposal(_, other) if *other == id);
+            let proposed =
+                |owner: &Owner| matches!(owner, Owner::Proposal(_, other) if *other == id);
             self.db.matches.contains_key(&id) || own.errands.keys().any(proposed)
         };
         let ids = (0..).map(|n| match_id(server, n));

@@ -108,7 +108,11 @@ impl<'a> Turn<'a> {
         key: &BucketKey,
         act: impl FnOnce(&mut Bucket) -> Vec<BucketEffect>,
     ) {
-        let bucket = self.memory.buckets.get_mut(key).expect("every bucket is there");
+        let bucket = self
+            .memory
+            .buckets
+            .get_mut(key)
+            .expect("every bucket is there");
         let effects = act(bucket).into_iter();
         let effects = effects.map(|effect| Effect::Bucket(key.clone(), effect));
         self.effects.extend(effects);
@@ -211,7 +215,9 @@ impl<'a> Turn<'a> {
         let now = self.now;
         match owner {
             Owner::Ticket(key, ticket) => {
-                self.in_bucket(&key, |bucket| bucket.on_ticket_written(ticket, outcome, now));
+                self.in_bucket(&key, |bucket| {
+                    bucket.on_ticket_written(ticket, outcome, now)
+                });
             }
             Owner::Proposal(key, id) => {
                 self.in_bucket(&key, |bucket| bucket.on_proposal_written(id, &outcome, now));
@@ -330,7 +336,10 @@ impl<'a> Turn<'a> {
     fn store(&mut self, owner: Owner, write: Write) {
         let answer = None;
         let other = self.memory.errands.insert(owner, Errand { write, answer });
-        assert!(other.is_none(), "two writes of one owner at once: {other:?}");
+        assert!(
+            other.is_none(),
+            "two writes of one owner at once: {other:?}"
+        );
     }
 
     fn matched(&mut self, new: Match) {

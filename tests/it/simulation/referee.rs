@@ -344,7 +344,9 @@ impl Database {
 }
 
 fn put_back(fates: &[Fate; 2]) -> [bool; 2] {
-    fates.each_ref().map(|fate| matches!(fate, Fate::PutBack(_)))
+    fates
+        .each_ref()
+        .map(|fate| matches!(fate, Fate::PutBack(_)))
 }
 
 fn already_live(row: &TicketRow) -> Refusal {

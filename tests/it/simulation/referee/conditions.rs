@@ -109,7 +109,11 @@ impl Condition {
         Self::ExtendOnce,
     ];
     /// Those that the stores do not have, although more than one server would need them.
-    pub const MISSING: [Self; 3] = [Self::EndUnconfirmed, Self::EndKnownWithTicket, Self::EndKnownSameFates];
+    pub const MISSING: [Self; 3] = [
+        Self::EndUnconfirmed,
+        Self::EndKnownWithTicket,
+        Self::EndKnownSameFates,
+    ];
 }
 
 /// The conditions that hold.
