@@ -1,9 +1,11 @@
 //! The referee does what the stores do: random writes get the same outcomes and leave the same rows.
 
+use std::collections::BTreeSet;
+
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
     Ending, EventId, Fate, MatchId, Proposal, Question, SessionId, SessionRecord, Side, Ticket,
-    TicketId, TicketOutcome, Timestamp, UserId, Write,
+    TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
 };
 use matchmaker::ports::{StoredMatchState, StoredStatus};
 use rand::rngs::StdRng;
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use super::setup::wish;
 use crate::backends::subject::Subject;
-use crate::simulation::referee::{Conditions, Database, MatchState, Status};
+use crate::simulation::referee::{Condition, Conditions, Database, MatchState, Status};
 
 const LIVES: u64 = 40;
 const WRITES: usize = 60;
@@ -28,6 +30,12 @@ struct Dice {
 }
 
 impl Dice {
+    fn of(life: u64) -> Self {
+        let random = StdRng::seed_from_u64(life);
+        let life = life.into();
+        Self { random, life }
+    }
+
     fn id(&self, kind: u128, number: u128) -> Uuid {
         Uuid::from_u128((self.life + 1) * 1_000_000 + kind * 1_000 + number)
     }
@@ -237,13 +245,38 @@ impl Dice {
     }
 }
 
+/// Conditions that no sequence of granted writes leads up to, because others imply them; and that a
+/// match is of two users, of which the stores have constraints besides.
+const OUT_OF_REACH: [Condition; 4] = [
+    Condition::ReplaceNoOtherLive,
+    Condition::ProposeDistinct,
+    Condition::EndNoOtherLive,
+    Condition::SessionUnique,
+];
+
+#[test]
+fn the_random_writes_would_tell_if_a_store_had_one_condition_more_or_less() {
+    let mut told = BTreeSet::from(OUT_OF_REACH);
+    for life in 0..LIVES {
+        let mut dice = Dice::of(life);
+        let mut db = Database::default();
+        for _ in 0..WRITES {
+            let write = dice.write(&db);
+            let before = db.clone();
+            let expected = db.apply_on(Conditions::OF_THE_STORES, &write);
+            told.extend(Condition::ALL.into_iter().filter(|condition| {
+                let conditions = Conditions::OF_THE_STORES.other_than(*condition);
+                before.clone().apply_on(conditions, &write) != expected
+            }));
+        }
+    }
+    assert_eq!(told, Condition::ALL.into());
+}
+
 async fn compare(store: &Subject) {
     let (mut granted, mut refused) = (0, 0);
     for life in 0..LIVES {
-        let mut dice = Dice {
-            random: StdRng::seed_from_u64(life),
-            life: life.into(),
-        };
+        let mut dice = Dice::of(life);
         let mut db = Database::default();
         let mut story = Vec::new();
         for _ in 0..WRITES {
@@ -253,7 +286,7 @@ async fn compare(store: &Subject) {
             story.push(format!("{write:?}"));
             assert_eq!(outcome, expected, "life {life}\n{}", story.join("\n"));
             assert_eq!(db.broken, None, "life {life}\n{}", story.join("\n"));
-            match outcome == matchmaker::domain::WriteOutcome::Stored {
+            match outcome == WriteOutcome::Stored {
                 true => granted += 1,
                 false => refused += 1,
             }

@@ -16,6 +16,7 @@
 
 mod drift;
 mod life;
+mod properties;
 mod protocol;
 mod refutations;
 mod sealed;
@@ -42,6 +43,10 @@ struct Found {
 }
 
 /// Explores everything that can happen, or until something is broken.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a search takes is real time"
+)]
 fn search(setup: Setup) -> Found {
     let began = Instant::now();
     let checker = setup.checker().threads(2);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 
-use super::protocol::SIGHTS;
+use super::properties::SIGHTS;
 use super::search;
 use super::setup::{Begin, Deed, Setup};
 use crate::simulation::referee::{Condition, Conditions};

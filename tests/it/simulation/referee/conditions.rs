@@ -145,6 +145,12 @@ impl Conditions {
         Self { left_out }
     }
 
+    /// The same with `condition` where it was left out, and without it where it was not.
+    pub const fn other_than(self, condition: Condition) -> Self {
+        let left_out = self.left_out ^ 1 << condition as u64;
+        Self { left_out }
+    }
+
     pub const fn include(self, condition: Condition) -> bool {
         self.left_out & 1 << condition as u64 == 0
     }
