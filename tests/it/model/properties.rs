@@ -1,11 +1,12 @@
 //! What must hold whatever happens, and what has to happen at least once.
 
-use matchmaker::domain::{Ending, Guarantee, TicketOutcome};
+use matchmaker::domain::bucket::Bucket;
+use matchmaker::domain::{Ending, Guarantee, Holder, TicketOutcome};
 use stateright::Property;
 
-use super::setup::{Setup, user};
+use super::setup::Setup;
 use super::state::State;
-use crate::simulation::referee::{MatchRow, MatchState, Status};
+use crate::simulation::referee::{MatchRow, MatchState, Status, TicketRow};
 
 type Sight = fn(&Setup, &State) -> bool;
 
@@ -105,28 +106,28 @@ fn announced(_: &Setup, state: &State) -> bool {
     no_others && (all || !state.is_quiet())
 }
 
-/// At rest a server that is alone holds exactly the live tickets and the open matches, and what
+/// At rest a server that is alone holds exactly the live tickets, each where its row says, and what
 /// both have confirmed is a session.
 fn settled(setup: &Setup, state: &State) -> bool {
-    let Some(memory) = state
-        .memory(0)
-        .filter(|_| setup.servers == 1 && state.is_quiet())
-    else {
+    let alone = setup.servers == 1 && state.is_quiet();
+    let Some(memory) = state.memory(0).filter(|_| alone) else {
         return true;
     };
-    let claimed = (0..setup.users).filter(|number| memory.roster.claim(&user(*number)).is_some());
     let held = state.db.live().all(|row| {
         let claim = memory.roster.claim(&row.ticket.user);
-        claim.is_some_and(|claim| claim.place.ticket == row.ticket.id)
+        let holder = match row.status {
+            Status::Matched(id) => Holder::Match(id),
+            Status::Waiting | Status::Closed(_) => Holder::Bucket,
+        };
+        claim.is_some_and(|claim| (claim.place.ticket, claim.holder) == (row.ticket.id, holder))
     });
-    let open = state
-        .db
-        .matches
-        .iter()
-        .filter(|(_, row)| row.state == MatchState::Open);
-    let waits = setup.away > 0;
-    let open = open.into_iter().all(|(id, row)| {
-        memory.matches.contains_key(id) && (row.confirmed != [true, true] || waits)
+    let in_match = |row: &&TicketRow| matches!(row.status, Status::Matched(_));
+    let in_match = state.db.live().filter(in_match).count();
+    let waiting: usize = memory.buckets.values().map(Bucket::waiting).sum();
+    let exact = memory.roster.len() == waiting + in_match && in_match == 2 * memory.matches.len();
+    let open = memory.matches.keys().all(|id| {
+        let row = state.db.open_match(*id);
+        row.is_some_and(|row| row.confirmed != [true, true])
     });
-    held && open && claimed.count() == state.db.live().count() && memory.calls.is_empty()
+    held && exact && open && memory.calls.is_empty()
 }

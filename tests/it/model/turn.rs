@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use matchmaker::domain::bucket::{Bucket, BucketEffect, MatchIds};
 use matchmaker::domain::matches::{Match, MatchCommand, MatchEffect};
 use matchmaker::domain::{
-    AskAnswer, Breach, BucketKey, CallId, Holder, MatchId, Place, Session, SessionEffect,
-    SessionId, Side, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
+    AskAnswer, Breach, BucketKey, CallId, Guarantee, Holder, MatchId, Place, Session,
+    SessionEffect, SessionId, Side, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write,
+    WriteOutcome,
 };
 
 use super::sealed::Sealed;
@@ -336,10 +337,8 @@ impl<'a> Turn<'a> {
     fn store(&mut self, owner: Owner, write: Write) {
         let answer = None;
         let other = self.memory.errands.insert(owner, Errand { write, answer });
-        assert!(
-            other.is_none(),
-            "two writes of one owner at once: {other:?}"
-        );
+        let seen = "two writes of one owner were under way at once";
+        self.expect(other.is_none(), Guarantee::OneOutcome, seen);
     }
 
     fn matched(&mut self, new: Match) {

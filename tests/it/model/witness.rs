@@ -40,7 +40,7 @@ impl Turn<'_> {
         self.expect(claimed || !alone, Guarantee::OneLiveClaim, seen);
     }
 
-    fn expect(&mut self, holds: bool, guarantee: Guarantee, otherwise: &'static str) {
+    pub fn expect(&mut self, holds: bool, guarantee: Guarantee, otherwise: &'static str) {
         self.state.broken(!holds, guarantee, otherwise);
     }
 
