@@ -33,25 +33,38 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use setup::Setup;
 
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    ShortestFirst,
+    DeepestFirst,
+}
+
 /// What an exhaustive search found.
 struct Found {
     states: usize,
-    /// Each broken property, with the shortest way there.
+    /// Each broken property, with a way there.
     failures: Vec<String>,
     /// What happened at least once.
     seen: BTreeSet<&'static str>,
 }
 
-/// Explores everything that can happen, or until something is broken.
+/// Explores everything that can happen, or until something is broken; shortest ways first, or, where
+/// the states on the way would not fit into memory, one way to its end after the other.
 #[expect(
     clippy::disallowed_methods,
     reason = "how long a search takes is real time"
 )]
-fn search(setup: Setup) -> Found {
+fn search(setup: Setup, order: Order) -> Found {
     let began = Instant::now();
     let checker = setup.checker().threads(2);
-    let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs();
-    let checker = checker.join();
+    let checker = checker.finish_when(HasDiscoveries::AnyFailures);
+    match order {
+        Order::ShortestFirst => report(setup, began, &checker.spawn_bfs().join()),
+        Order::DeepestFirst => report(setup, began, &checker.spawn_dfs().join()),
+    }
+}
+
+fn report(setup: Setup, began: Instant, checker: &impl Checker<Setup>) -> Found {
     let (mut failures, mut seen) = (Vec::new(), BTreeSet::new());
     for (name, path) in checker.discoveries() {
         let property = checker.model().property(name);
