@@ -21,19 +21,23 @@ const LIVES: u64 = 40;
 const WRITES: usize = 60;
 const USERS: u128 = 3;
 const TICKETS_OF_USER: u128 = 3;
-const MATCHES: u128 = 4;
+const MATCHES: u128 = 3;
 
 /// Draws writes about a few tickets and matches of one life, which has its own ids.
 struct Dice {
     random: StdRng,
     life: u128,
+    /// What was granted, and may come again as after a lost answer.
+    granted: Vec<Write>,
 }
 
 impl Dice {
     fn of(life: u64) -> Self {
-        let random = StdRng::seed_from_u64(life);
-        let life = life.into();
-        Self { random, life }
+        Self {
+            random: StdRng::seed_from_u64(life),
+            life: life.into(),
+            granted: Vec::new(),
+        }
     }
 
     fn id(&self, kind: u128, number: u128) -> Uuid {
@@ -89,10 +93,52 @@ impl Dice {
         Timestamp::from_ms(1_000 + self.random.random_range(0..3))
     }
 
+    /// Draws the next write and notes what the referee says of it.
+    fn next(&mut self, db: &mut Database) -> (Write, WriteOutcome) {
+        let again = self.random.random_bool(0.2);
+        let again = again.then(|| self.again(db)).flatten();
+        let write = again.unwrap_or_else(|| self.write(db));
+        let outcome = db.apply_on(Conditions::OF_THE_STORES, &write);
+        if outcome == WriteOutcome::Stored {
+            self.granted.push(write.clone());
+        }
+        (write, outcome)
+    }
+
+    /// A write that was granted before; an end perhaps with another ticket that opens.
+    fn again(&mut self, db: &Database) -> Option<Write> {
+        let mut write = self.granted.choose(&mut self.random)?.clone();
+        match &mut write {
+            Write::DiscardTicket { ticket, .. } => {
+                let matched = matches!(db.status(*ticket), Some(Status::Matched(_)));
+                return (!matched).then_some(write);
+            }
+            Write::EndMatch {
+                match_id,
+                ending: Ending::Declined(side),
+                opens,
+                ..
+            } if self.random.random_bool(0.5) => {
+                let decliner = &db.matches[match_id].proposal.users[side.index()];
+                *opens = self.unused(db, decliner);
+            }
+            _ => {}
+        }
+        Some(write)
+    }
+
+    fn unused(&self, db: &Database, user: &UserId) -> Option<Box<Ticket>> {
+        let tickets = (0..USERS * TICKETS_OF_USER).map(|number| self.ticket(number));
+        let mut unused = tickets.filter(|new| !db.tickets.contains_key(&new.id));
+        unused.find(|new| new.user == *user).map(Box::new)
+    }
+
     fn write(&mut self, db: &Database) -> Write {
         let at = self.any_time();
-        let match_id = self.any_match();
-        match self.random.random_range(0..20) {
+        let open = db.matches.keys().filter(|id| db.open_match(**id).is_some());
+        let open = open.copied().max().filter(|_| self.random.random_bool(0.7));
+        let match_id = open.unwrap_or_else(|| self.any_match());
+        match self.random.random_range(0..25) {
             0..4 => Write::OpenTicket(self.any_ticket()),
             4 => {
                 let ends = [
@@ -115,14 +161,14 @@ impl Dice {
                 asks: self.random.random_range(0..5),
             },
             7 => self.discard(db, at),
-            8..11 => self.propose(db, match_id),
-            11..14 => Write::ConfirmMatch {
+            8..12 => self.propose(db, match_id),
+            12..18 => Write::ConfirmMatch {
                 match_id,
                 side: self.any_side(),
             },
-            14..16 => self.end(db, match_id, at),
-            16..18 => self.open_session(db, match_id),
-            18 => Write::LeaveSession {
+            18..20 => self.end(db, match_id, at),
+            20..23 => self.open_session(db, match_id),
+            23 => Write::LeaveSession {
                 session: self.session_of(match_id),
                 side: self.any_side(),
                 at,
@@ -202,10 +248,7 @@ impl Dice {
         let mut opens = None;
         if ending == Ending::Declined(decliner) {
             fates[decliner.index()] = Fate::Closed(TicketOutcome::Declined);
-            let user = &members[decliner.index()].user;
-            let unused = (0..USERS * TICKETS_OF_USER).map(|number| self.ticket(number));
-            let mut unused = unused.filter(|new| !db.tickets.contains_key(&new.id));
-            opens = unused.find(|new| new.user == *user).map(Box::new);
+            opens = self.unused(db, &members[decliner.index()].user);
         }
         Write::EndMatch {
             match_id,
@@ -261,16 +304,17 @@ fn the_random_writes_would_tell_if_a_store_had_one_condition_more_or_less() {
         let mut dice = Dice::of(life);
         let mut db = Database::default();
         for _ in 0..WRITES {
-            let write = dice.write(&db);
             let before = db.clone();
-            let expected = db.apply_on(Conditions::OF_THE_STORES, &write);
+            let (write, expected) = dice.next(&mut db);
             told.extend(Condition::ALL.into_iter().filter(|condition| {
                 let conditions = Conditions::OF_THE_STORES.other_than(*condition);
                 before.clone().apply_on(conditions, &write) != expected
             }));
         }
     }
-    assert_eq!(told, Condition::ALL.into());
+    let untold = Condition::ALL.into_iter();
+    let untold: Vec<Condition> = untold.filter(|one| !told.contains(one)).collect();
+    assert_eq!(untold, []);
 }
 
 async fn compare(store: &Subject) {
@@ -280,8 +324,7 @@ async fn compare(store: &Subject) {
         let mut db = Database::default();
         let mut story = Vec::new();
         for _ in 0..WRITES {
-            let write = dice.write(&db);
-            let expected = db.apply_on(Conditions::OF_THE_STORES, &write);
+            let (write, expected) = dice.next(&mut db);
             let outcome = store.write(write.clone()).await;
             story.push(format!("{write:?}"));
             assert_eq!(outcome, expected, "life {life}\n{}", story.join("\n"));
