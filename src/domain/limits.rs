@@ -42,7 +42,7 @@ const _: () = assert!(RETRY_MAX_MS < OPENING_GIVE_UP_MS, "there is a second try"
 const _: () = assert!(SILENCES_MAX > 1, "one silence alone never ends a ticket");
 
 /// The configurable durations of the lifecycle, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// How long a ticket waits, each time that it begins to wait.
     pub ticket_wait_ms: u64,

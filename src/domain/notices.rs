@@ -195,7 +195,7 @@ impl Guarantee {
 }
 
 /// A guarantee that was found broken, with what was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Breach {
     /// Which.
     pub guarantee: Guarantee,

@@ -1,6 +1,7 @@
 //! The tickets of one bucket that may be paired: by place, by id and by deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 
 use super::tickets::{Place, Ticket};
 use super::values::{TicketId, Timestamp};
@@ -11,6 +12,13 @@ pub struct Queue {
     tickets: BTreeMap<Place, Ticket>,
     places: HashMap<TicketId, Place>,
     deadlines: BTreeSet<(Timestamp, Place)>,
+}
+
+impl Hash for Queue {
+    /// The tickets say all; the rest is for finding them.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tickets.hash(state);
+    }
 }
 
 impl Queue {

@@ -4,7 +4,7 @@ use super::limits::{RETRY_FIRST_MS, RETRY_MAX_MS};
 use super::values::Timestamp;
 
 /// How long to wait before the next try; doubles from [`RETRY_FIRST_MS`] to [`RETRY_MAX_MS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backoff {
     wait_ms: u64,
 }

@@ -16,7 +16,7 @@ pub struct Roster {
 }
 
 /// A user's live ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The ticket's rank, with its id.
     pub place: Place,
@@ -27,7 +27,7 @@ pub struct Claim {
 }
 
 /// Who decides about a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// Its bucket, which has not stored it yet.
     Opening,

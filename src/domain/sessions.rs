@@ -54,7 +54,7 @@ impl SessionRecord {
 }
 
 /// An open session. Effects are to be carried out in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Session {
     record: SessionRecord,
     tickets: [TicketId; 2],
@@ -63,7 +63,7 @@ pub struct Session {
     over: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Leaving {
     side: Side,
     call: CallId,

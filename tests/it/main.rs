@@ -18,6 +18,7 @@ mod costs;
     reason = "black-box tests measure real time"
 )]
 mod harness;
+mod model;
 #[expect(clippy::disallowed_methods, reason = "servers take real time to start")]
 mod servers;
 mod simulation;

@@ -46,7 +46,7 @@ pub enum BucketEffect {
 }
 
 /// The ids of a match to be; made by the caller, because the domain draws no random numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MatchIds {
     /// The match.
     pub id: MatchId,

@@ -23,7 +23,7 @@ use crate::domain::writes::{Proposal, Write};
 pub use effects::{BucketEffect, MatchIds};
 
 /// The waiting queue of one bucket. Effects are to be carried out in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Bucket {
     key: BucketKey,
     timeouts: Timeouts,
@@ -38,14 +38,14 @@ pub struct Bucket {
     pairs_again_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Held {
     ticket: Ticket,
     why: Why,
     parked: Vec<Parked>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 enum Why {
     Opening(CallId),
     Proposed(MatchIds),
@@ -60,7 +60,7 @@ enum Why {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 enum Parked {
     Ask { call: CallId },
     Withdraw { call: CallId, until: Timestamp },

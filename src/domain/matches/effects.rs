@@ -10,7 +10,7 @@ use crate::domain::writes::Write;
 use super::Match;
 
 /// Something that one of the two wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MatchCommand {
     /// Confirm the match.
     Confirm(UserId, CallId),

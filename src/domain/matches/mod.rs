@@ -26,7 +26,7 @@ pub use effects::{MatchCommand, MatchEffect};
 use opening::Opening;
 
 /// Two paired tickets. Effects are to be carried out in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Match {
     ids: MatchIds,
     tickets: [Ticket; 2],
@@ -39,7 +39,7 @@ pub struct Match {
     backoff: Backoff,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
     /// Somebody has not answered yet; after a store that was away, no earlier than this.
     Proposed { again_at: Option<Timestamp> },
@@ -50,7 +50,7 @@ enum Phase {
 }
 
 /// The write that is under way, with what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Writing {
     Confirm {
         side: Side,
@@ -69,7 +69,7 @@ enum Writing {
 }
 
 /// Who or what ends a match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum EndedBy {
     Time,
     Decline(CallId),

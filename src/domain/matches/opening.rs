@@ -9,14 +9,14 @@ use crate::domain::writes::{Ending, Fate, Side, Write};
 use super::{EndedBy, Match, MatchEffect, Phase, Writing};
 
 /// How far the opening of a session has come.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Opening {
     step: Step,
     /// Who confirmed and waits for the session.
     waiting: Vec<CallId>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 enum Step {
     /// Nothing is under way, and the next try may begin.
     #[default]

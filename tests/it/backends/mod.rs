@@ -25,5 +25,5 @@ mod store_on_postgres;
 #[expect(clippy::duplicate_mod, reason = "the same tests on each backend")]
 #[path = "store/mod.rs"]
 mod store_on_sqlite;
-mod subject;
+pub(crate) mod subject;
 mod tls;

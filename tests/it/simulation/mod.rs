@@ -9,7 +9,7 @@ mod checks;
 mod effects;
 mod outside;
 mod promises;
-mod referee;
+pub(crate) mod referee;
 mod steps;
 mod witness;
 mod world;

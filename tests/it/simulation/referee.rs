@@ -1,61 +1,108 @@
-//! A database in memory that applies writes on exactly the conditions that `Write` documents.
+//! A database in memory that applies writes on exactly the conditions of the stores, and sees what
+//! would break a guarantee where one of them is left out.
+
+mod conditions;
+mod sight;
+mod storing;
 
 use std::collections::BTreeMap;
 
 use matchmaker::domain::{
-    Ending, EventId, Fate, MatchId, Proposal, Refusal, SessionId, SessionRecord, Side, Ticket,
-    TicketId, TicketOutcome, UserId, Write, WriteOutcome,
+    Breach, Ending, EventId, Fate, MatchId, Proposal, Refusal, SessionId, SessionRecord, Side,
+    Ticket, TicketId, TicketOutcome, UserId, Write, WriteOutcome,
 };
 
+pub use conditions::{Condition, Conditions};
+
 /// All that is stored. A write is applied as a whole or not at all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Database {
     pub tickets: BTreeMap<TicketId, TicketRow>,
     pub matches: BTreeMap<MatchId, MatchRow>,
     pub sessions: BTreeMap<SessionId, SessionRow>,
+    /// Announcements, and whether each is marked as sent.
+    pub outbox: BTreeMap<EventId, OutboxRow>,
+    /// What was stored first that no store may ever hold.
+    pub broken: Option<Breach>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TicketRow {
     pub ticket: Ticket,
     pub status: Status,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     Waiting,
     Matched(MatchId),
     Closed(TicketOutcome),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MatchRow {
     pub proposal: Proposal,
     pub confirmed: [bool; 2],
     pub extended: bool,
     pub state: MatchState,
+    /// Who was put back when it ended.
+    pub put_back: [bool; 2],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MatchState {
     Open,
     Ended(Ending),
     InSession,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionRow {
     pub record: SessionRecord,
     pub tickets: [TicketId; 2],
     pub event: EventId,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutboxRow {
+    pub session: SessionId,
+    pub sent: bool,
+}
+
+enum Judgement {
+    Grant,
+    /// It was stored before; nothing is to be done.
+    Known,
+    Refuse(Refusal),
+}
+
+impl Judgement {
+    /// Whether a match or a session is in the state that the write needs.
+    fn if_open(open: bool) -> Self {
+        if open {
+            Self::Grant
+        } else {
+            Self::Refuse(Refusal::NotOpen)
+        }
+    }
+}
+
 impl Database {
+    /// Applies `write` on the conditions that it documents; panics where that breaks a guarantee.
     pub fn apply(&mut self, write: &Write) -> WriteOutcome {
-        match self.refusal(write) {
-            Some(refusal) => WriteOutcome::Refused(refusal),
-            None => {
+        let outcome = self.apply_on(Conditions::OF_FIRST_TRIES, write);
+        assert_eq!(self.broken, None, "{write:?}");
+        outcome
+    }
+
+    /// Applies `write` on these conditions; what that breaks is in `broken`.
+    pub fn apply_on(&mut self, conditions: Conditions, write: &Write) -> WriteOutcome {
+        match self.judge(conditions, write) {
+            Judgement::Refuse(refusal) => WriteOutcome::Refused(refusal),
+            Judgement::Known => WriteOutcome::Stored,
+            Judgement::Grant => {
                 self.store(write);
+                self.look();
                 WriteOutcome::Stored
             }
         }
@@ -83,7 +130,7 @@ impl Database {
     }
 
     /// Tickets that wait or are in an open match.
-    pub fn live(&self) -> impl Iterator<Item = &TicketRow> {
+    pub fn live(&self) -> impl Iterator<Item = &TicketRow> + Clone {
         self.tickets
             .values()
             .filter(|row| !matches!(row.status, Status::Closed(_)))
@@ -93,106 +140,130 @@ impl Database {
         self.live().find(|row| row.ticket.user == *user)
     }
 
-    fn refusal(&self, write: &Write) -> Option<Refusal> {
+    fn judge(&self, on: Conditions, write: &Write) -> Judgement {
         match write {
-            Write::OpenTicket(ticket) => {
-                self.live_of(&ticket.user).map(|row| Refusal::AlreadyLive {
-                    ticket: row.ticket.id,
-                    matched: row.status != Status::Waiting,
-                })
+            Write::OpenTicket(new) => {
+                let known = self.tickets.contains_key(&new.id) && on.include(Condition::OpenKnown);
+                let live = self.live_of(&new.user);
+                match live.filter(|_| on.include(Condition::OpenNoOtherLive)) {
+                    _ if known => Judgement::Known,
+                    Some(row) => Judgement::Refuse(already_live(row)),
+                    None => Judgement::Grant,
+                }
             }
-            Write::CloseTicket { ticket, .. } | Write::ReplaceTicket { old: ticket, .. } => {
-                self.not_waiting(&[*ticket])
-            }
-            Write::CountAsk { ticket, .. } | Write::DiscardTicket { ticket, .. } => {
-                let live = self.live().any(|row| row.ticket.id == *ticket);
-                (!live).then(|| Refusal::NotWaiting(vec![*ticket]))
-            }
-            Write::ProposeMatch(proposal) => self.not_waiting(&proposal.tickets),
-            Write::ConfirmMatch { match_id, .. } | Write::EndMatch { match_id, .. } => self
-                .open_match(*match_id)
-                .is_none()
-                .then_some(Refusal::NotOpen),
-            Write::ExtendMatch { match_id, .. } => {
-                let once = self.open_match(*match_id).is_some_and(|row| !row.extended);
-                (!once).then_some(Refusal::NotOpen)
-            }
-            Write::OpenSession { session, .. } => {
-                let confirmed = self.open_match(session.match_id).map(|row| row.confirmed);
-                (confirmed != Some([true, true])).then_some(Refusal::NotOpen)
-            }
-            Write::LeaveSession { session, .. } => {
-                (!self.sessions.contains_key(session)).then_some(Refusal::NotOpen)
-            }
-        }
-    }
-
-    fn not_waiting(&self, tickets: &[TicketId]) -> Option<Refusal> {
-        let gone: Vec<TicketId> = tickets
-            .iter()
-            .copied()
-            .filter(|ticket| !self.is_waiting(*ticket))
-            .collect();
-        (!gone.is_empty()).then_some(Refusal::NotWaiting(gone))
-    }
-
-    fn store(&mut self, write: &Write) {
-        match write {
-            Write::OpenTicket(ticket) => self.open(ticket),
             Write::CloseTicket {
                 ticket, outcome, ..
             } => {
-                self.set(*ticket, Status::Closed(*outcome));
-            }
-            Write::ReplaceTicket { old, new } => {
-                self.set(*old, Status::Closed(TicketOutcome::Replaced));
-                self.open(new);
+                let conditions = (Condition::CloseWaits, Condition::CloseKnown);
+                self.judge_end(on, conditions, *ticket, *outcome, |status| {
+                    status == Status::Waiting
+                })
             }
             Write::DiscardTicket { ticket, .. } => {
-                self.set(*ticket, Status::Closed(TicketOutcome::Refused));
+                let conditions = (Condition::DiscardLive, Condition::DiscardKnown);
+                let live = |status| !matches!(status, Status::Closed(_));
+                self.judge_end(on, conditions, *ticket, TicketOutcome::Refused, live)
             }
-            Write::CountAsk { ticket, asks } => self.ticket_mut(*ticket).ticket.asks = *asks,
-            Write::ProposeMatch(proposal) => {
-                for ticket in proposal.tickets {
-                    self.set(ticket, Status::Matched(proposal.id));
+            Write::ReplaceTicket { old, new } => self.judge_replace(on, *old, new),
+            Write::CountAsk { ticket, .. } => {
+                let status = self.status(*ticket);
+                let live = status.is_some_and(|status| !matches!(status, Status::Closed(_)));
+                if live || !on.include(Condition::CountLive) {
+                    Judgement::Grant
+                } else {
+                    Judgement::Refuse(Refusal::NotWaiting(vec![*ticket]))
                 }
-                let row = MatchRow {
-                    proposal: proposal.clone(),
-                    confirmed: [false; 2],
-                    extended: false,
-                    state: MatchState::Open,
-                };
-                let earlier = self.matches.insert(proposal.id, row);
-                assert!(earlier.is_none(), "two matches have the same id");
             }
-            Write::ConfirmMatch { match_id, side } => {
-                self.match_mut(*match_id).confirmed[side.index()] = true;
+            Write::ProposeMatch(proposal) => self.judge_proposal(on, proposal),
+            Write::ConfirmMatch { match_id, .. } => {
+                Judgement::if_open(self.is_open(on, Condition::ConfirmOpen, *match_id))
             }
-            Write::EndMatch { .. } => self.end_match(write),
+            Write::EndMatch { .. } => self.judge_ending(on, write),
             Write::OpenSession {
-                session,
-                tickets,
-                event,
-            } => self.open_session(session, *tickets, *event),
-            Write::LeaveSession { session, side, .. } => {
-                let row = self
-                    .sessions
-                    .get_mut(session)
-                    .expect("the condition was checked");
-                row.record.left[side.index()] = true;
+                session, tickets, ..
+            } => self.judge_session(on, session, *tickets),
+            Write::LeaveSession { session, .. } => {
+                let known = self.sessions.contains_key(session);
+                Judgement::if_open(known || !on.include(Condition::LeaveKnown))
             }
             Write::ExtendMatch {
                 match_id,
                 expires_at,
             } => {
-                let row = self.match_mut(*match_id);
-                row.proposal.expires_at = *expires_at;
-                row.extended = true;
+                let once = self.matches.get(match_id).is_some_and(|row| {
+                    !row.extended
+                        || row.proposal.expires_at == *expires_at
+                        || !on.include(Condition::ExtendOnce)
+                });
+                Judgement::if_open(once && self.is_open(on, Condition::ExtendOpen, *match_id))
             }
         }
     }
 
-    fn end_match(&mut self, write: &Write) {
+    fn judge_end(
+        &self,
+        on: Conditions,
+        (in_time, known): (Condition, Condition),
+        ticket: TicketId,
+        outcome: TicketOutcome,
+        may_end: impl Fn(Status) -> bool,
+    ) -> Judgement {
+        match self.status(ticket) {
+            Some(status) if may_end(status) => Judgement::Grant,
+            Some(Status::Closed(earlier)) if earlier == outcome && on.include(known) => {
+                Judgement::Known
+            }
+            Some(_) if !on.include(in_time) => Judgement::Grant,
+            _ => Judgement::Refuse(Refusal::NotWaiting(vec![ticket])),
+        }
+    }
+
+    fn judge_replace(&self, on: Conditions, old: TicketId, new: &Ticket) -> Judgement {
+        if self.tickets.contains_key(&new.id) && on.include(Condition::ReplaceKnown) {
+            return Judgement::Known;
+        }
+        let Some(row) = self.tickets.get(&old) else {
+            return Judgement::Refuse(Refusal::NotWaiting(vec![old]));
+        };
+        let waits = row.status == Status::Waiting || !on.include(Condition::ReplaceWaits);
+        let same = row.ticket.user == new.user || !on.include(Condition::ReplaceSameUser);
+        let other = self
+            .live()
+            .any(|row| row.ticket.user == new.user && row.ticket.id != old);
+        if waits && same && !(other && on.include(Condition::ReplaceNoOtherLive)) {
+            Judgement::Grant
+        } else {
+            Judgement::Refuse(Refusal::NotWaiting(vec![old]))
+        }
+    }
+
+    fn judge_proposal(&self, on: Conditions, proposal: &Proposal) -> Judgement {
+        let ([first, second], [one, other]) = (proposal.tickets, &proposal.users);
+        if (first == second || one == other) && on.include(Condition::ProposeDistinct) {
+            return Judgement::Refuse(Refusal::NotOpen);
+        }
+        let waits = [Condition::ProposeFirstWaits, Condition::ProposeSecondWaits];
+        let gone = Side::BOTH.into_iter().filter(|side| {
+            let row = self.tickets.get(&proposal.tickets[side.index()]);
+            row.is_none_or(|row| {
+                let user = &proposal.users[side.index()];
+                (row.status != Status::Waiting && on.include(waits[side.index()]))
+                    || (row.ticket.user != *user && on.include(Condition::ProposeOwners))
+            })
+        });
+        let gone: Vec<TicketId> = gone.map(|side| proposal.tickets[side.index()]).collect();
+        let mut others = self.matches.values().map(|row| &row.proposal);
+        if self.matches.contains_key(&proposal.id) && on.include(Condition::ProposeKnown) {
+            Judgement::Known
+        } else if !gone.is_empty() {
+            Judgement::Refuse(Refusal::NotWaiting(gone))
+        } else {
+            let taken = others.any(|row| row.session == proposal.session && row.id != proposal.id);
+            Judgement::if_open(!taken || !on.include(Condition::ProposeSessionUnique))
+        }
+    }
+
+    fn judge_ending(&self, on: Conditions, write: &Write) -> Judgement {
         let Write::EndMatch {
             match_id,
             ending,
@@ -204,68 +275,83 @@ impl Database {
         else {
             unreachable!("the caller looked");
         };
-        self.match_mut(*match_id).state = MatchState::Ended(*ending);
-        for (ticket, fate) in tickets.iter().zip(fates.iter()) {
-            match fate {
-                Fate::PutBack(back) => {
-                    self.ticket_mut(*ticket).ticket = back.clone();
-                    self.set(*ticket, Status::Waiting);
-                }
-                Fate::Closed(outcome) => self.set(*ticket, Status::Closed(*outcome)),
-            }
-        }
-        opens.iter().for_each(|ticket| self.open(ticket));
-    }
-
-    fn open_session(&mut self, session: &SessionRecord, tickets: [TicketId; 2], event: EventId) {
-        self.match_mut(session.match_id).state = MatchState::InSession;
-        for ticket in tickets {
-            self.set(ticket, Status::Closed(TicketOutcome::InSession));
-        }
-        let known = self.sessions.values().any(|row| row.event == event);
-        assert!(!known, "two sessions are announced with the same event");
-        let row = SessionRow {
-            record: session.clone(),
-            tickets,
-            event,
+        let Some(row) = self.matches.get(match_id) else {
+            return Judgement::Refuse(Refusal::NotOpen);
         };
-        let earlier = self.sessions.insert(session.id, row);
-        assert!(earlier.is_none(), "two sessions have the same id");
-    }
-
-    fn open(&mut self, ticket: &Ticket) {
-        // The unique index on live tickets: a write that breaks it is a fault of the domain.
-        let live = self.live_of(&ticket.user);
-        assert!(
-            live.is_none(),
-            "a second live ticket of one user: {ticket:?} beside {live:?}"
-        );
-        let row = TicketRow {
-            ticket: ticket.clone(),
-            status: Status::Waiting,
+        if row.state == MatchState::Ended(*ending) && on.include(Condition::EndKnown) {
+            let opened = opens
+                .as_ref()
+                .is_none_or(|new| self.tickets.contains_key(&new.id));
+            let complete = opened || !on.include(Condition::EndKnownWithTicket);
+            let same = row.put_back == put_back(fates) || !on.include(Condition::EndKnownSameFates);
+            return if complete && same {
+                Judgement::Known
+            } else {
+                Judgement::Refuse(Refusal::NotOpen)
+            };
+        }
+        let tickets_fit = row.proposal.tickets == *tickets || !on.include(Condition::EndTickets);
+        let unconfirmed = row.confirmed != [true, true]
+            || *ending == Ending::QuestionUnavailable
+            || !on.include(Condition::EndUnconfirmed);
+        if !self.is_open(on, Condition::EndOpen, *match_id) || !tickets_fit || !unconfirmed {
+            return Judgement::Refuse(Refusal::NotOpen);
+        }
+        let ends = |id: TicketId| {
+            let mut closed = tickets.iter().zip(fates.iter());
+            closed.any(|(ticket, fate)| *ticket == id && matches!(fate, Fate::Closed(_)))
         };
-        self.tickets.insert(ticket.id, row);
+        let rival = opens.as_ref().and_then(|new| {
+            self.live()
+                .find(|row| row.ticket.user == new.user && !ends(row.ticket.id))
+        });
+        match rival.filter(|_| on.include(Condition::EndNoOtherLive)) {
+            Some(row) => Judgement::Refuse(already_live(row)),
+            None => Judgement::Grant,
+        }
     }
 
-    fn set(&mut self, ticket: TicketId, status: Status) {
-        let row = self.ticket_mut(ticket);
-        let over = matches!(row.status, Status::Closed(_));
-        assert!(
-            !over,
-            "a ticket that ended got a second outcome: {row:?}, {status:?}"
-        );
-        row.status = status;
+    fn judge_session(
+        &self,
+        on: Conditions,
+        session: &SessionRecord,
+        tickets: [TicketId; 2],
+    ) -> Judgement {
+        let Some(row) = self.matches.get(&session.match_id) else {
+            return Judgement::Refuse(Refusal::NotOpen);
+        };
+        let its_own = (row.proposal.session, &row.proposal.users) == (session.id, &session.users)
+            && row.proposal.tickets == tickets;
+        if !its_own && on.include(Condition::SessionOfMatch) {
+            return Judgement::Refuse(Refusal::NotOpen);
+        }
+        if row.state == MatchState::InSession && on.include(Condition::SessionKnown) {
+            return Judgement::Known;
+        }
+        let confirmed =
+            row.confirmed == [true, true] || !on.include(Condition::SessionBothConfirmed);
+        let mut sessions = self.sessions.values().map(|row| &row.record);
+        let taken = sessions.any(|one| one.id == session.id || one.match_id == session.match_id)
+            && on.include(Condition::SessionUnique);
+        let open = self.is_open(on, Condition::SessionOpen, session.match_id);
+        Judgement::if_open(open && confirmed && !taken)
     }
 
-    fn ticket_mut(&mut self, ticket: TicketId) -> &mut TicketRow {
-        self.tickets
-            .get_mut(&ticket)
-            .expect("writes name known tickets")
+    fn is_open(&self, on: Conditions, condition: Condition, id: MatchId) -> bool {
+        let row = self.matches.get(&id);
+        row.is_some_and(|row| row.state == MatchState::Open || !on.include(condition))
     }
+}
 
-    fn match_mut(&mut self, id: MatchId) -> &mut MatchRow {
-        self.matches
-            .get_mut(&id)
-            .expect("the condition was checked")
+fn put_back(fates: &[Fate; 2]) -> [bool; 2] {
+    fates
+        .each_ref()
+        .map(|fate| matches!(fate, Fate::PutBack(_)))
+}
+
+fn already_live(row: &TicketRow) -> Refusal {
+    Refusal::AlreadyLive {
+        ticket: row.ticket.id,
+        matched: row.status != Status::Waiting,
     }
 }

@@ -1,0 +1,204 @@
+//! Every condition is needed, or it is said why not: leaving out any one of them is found.
+
+use std::collections::BTreeSet;
+
+use super::setup::{Begin, Deed, Setup};
+use super::{Order, search};
+use crate::simulation::referee::{Condition, Conditions};
+use Expected::{NotNeeded, Refuted};
+
+/// What leaving out a condition leads to.
+enum Expected {
+    /// A guarantee is broken in this world.
+    Refuted(Setup),
+    /// No guarantee is broken, for this reason.
+    NotNeeded(&'static str),
+}
+
+const ANSWERS: &[Deed] = &[Deed::Confirm, Deed::Decline];
+
+const fn one(begin: Begin) -> Setup {
+    Setup {
+        asks: 1,
+        acts: 1,
+        lost: 1,
+        deeds: ANSWERS,
+        ..Setup::new("a lost answer", begin)
+    }
+}
+
+const fn two(begin: Begin) -> Setup {
+    Setup {
+        servers: 2,
+        acts: 1,
+        conditions: Conditions::COMPLETE,
+        ..Setup::new("two servers", begin)
+    }
+}
+
+/// One server; one user withdraws, and an answer is lost.
+const LOST_WITHDRAWAL: Setup = Setup {
+    users: 1,
+    deeds: &[Deed::Withdraw],
+    ..one(Begin::Empty)
+};
+/// One server; a lost answer on the way from two asks to a session or an end.
+const LOST_ANSWER: Setup = one(Begin::Empty);
+/// One server; a ticket is replaced, and an answer is lost.
+const LOST_REPLACEMENT: Setup = Setup {
+    buckets: 2,
+    ..one(Begin::Alone(0))
+};
+/// The same user asks both servers.
+const TWO_ASKS: Setup = Setup {
+    users: 1,
+    asks: 2,
+    ..two(Begin::Empty)
+};
+/// Somebody waits on both servers, and either asks or withdraws on each.
+const ONE_WAITS: Setup = Setup {
+    buckets: 2,
+    asks: 1,
+    deeds: &[Deed::Withdraw],
+    ..two(Begin::Alone(0))
+};
+/// The same, but who asks later has the smaller id.
+const YOUNGER_WAITS: Setup = Setup {
+    asks: 1,
+    deeds: &[Deed::Withdraw],
+    ..two(Begin::Alone(1))
+};
+/// Both servers hold the same match.
+const MATCH: Setup = Setup {
+    deeds: ANSWERS,
+    ..two(Begin::Matched)
+};
+/// The same, and its window runs out.
+const MATCH_IN_TIME: Setup = Setup { steps: 1, ..MATCH };
+/// The same, and neither answered the proposal before.
+const SILENT: Setup = Setup {
+    begin: Begin::SilentBefore,
+    ..MATCH_IN_TIME
+};
+/// Both servers hold the same match, and either of the two asks elsewhere.
+const MATCH_AND_ASK: Setup = Setup {
+    buckets: 2,
+    asks: 1,
+    deeds: &[Deed::Decline],
+    ..MATCH
+};
+/// Both servers open the same session, and one gives up.
+const OPENING: Setup = Setup {
+    away: 1,
+    steps: 2,
+    ..two(Begin::Confirmed)
+};
+/// Servers die and come back after the window ran out.
+const RESTARTS: Setup = Setup {
+    acts: 0,
+    crashes: 2,
+    steps: 2,
+    ..two(Begin::Matched)
+};
+
+/// What each condition is for.
+fn expected(condition: Condition) -> Expected {
+    match condition {
+        Condition::OpenNoOtherLive => Refuted(TWO_ASKS),
+        Condition::OpenKnown | Condition::CloseKnown => Refuted(LOST_WITHDRAWAL),
+        Condition::CloseWaits
+        | Condition::ReplaceWaits
+        | Condition::CountLive
+        | Condition::ProposeFirstWaits => Refuted(ONE_WAITS),
+        Condition::ReplaceKnown => Refuted(LOST_REPLACEMENT),
+        Condition::ProposeSecondWaits => Refuted(YOUNGER_WAITS),
+        Condition::ProposeKnown | Condition::EndKnown | Condition::SessionKnown => {
+            Refuted(LOST_ANSWER)
+        }
+        Condition::ConfirmOpen | Condition::EndOpen => Refuted(MATCH),
+        Condition::EndUnconfirmed => Refuted(MATCH_IN_TIME),
+        Condition::EndKnownWithTicket => Refuted(MATCH_AND_ASK),
+        Condition::EndKnownSameFates => Refuted(SILENT),
+        Condition::SessionOpen => Refuted(OPENING),
+        Condition::ExtendOpen | Condition::ExtendOnce => Refuted(RESTARTS),
+        Condition::ReplaceSameUser => {
+            NotNeeded("a roster hands an ask to the ticket that the same user claims")
+        }
+        Condition::ReplaceNoOtherLive => NotNeeded(
+            "the old ticket waits, so it is the only live one, and the same write ends it",
+        ),
+        Condition::DiscardLive | Condition::DiscardKnown => {
+            NotNeeded("only rows that contradict each other are discarded, and no write makes any")
+        }
+        Condition::ProposeDistinct => NotNeeded("a bucket pairs two tickets of two users"),
+        Condition::ProposeOwners => NotNeeded("a ticket's user never changes"),
+        Condition::ProposeSessionUnique => NotNeeded("ids are made once"),
+        Condition::EndTickets => NotNeeded("the tickets of a match never change"),
+        Condition::EndNoOtherLive => {
+            NotNeeded("the match is open, so the only live ticket is the one that the write ends")
+        }
+        Condition::SessionBothConfirmed => {
+            NotNeeded("memory counts stored confirmations only, and none is ever taken back")
+        }
+        Condition::SessionOfMatch => NotNeeded("the ids of a match never change"),
+        Condition::SessionUnique => {
+            NotNeeded("a match that is open has no session, and that it is open is checked")
+        }
+        Condition::LeaveKnown => NotNeeded("a session is in memory after it is stored"),
+    }
+}
+
+fn without(setup: Setup, condition: Condition) -> Setup {
+    Setup {
+        conditions: setup.conditions.without(condition),
+        ..setup
+    }
+}
+
+#[test]
+fn leaving_out_any_one_condition_is_found() {
+    let mut needed = BTreeSet::new();
+    for condition in Condition::ALL {
+        if let Refuted(setup) = expected(condition) {
+            let found = search(without(setup, condition), Order::ShortestFirst);
+            let shortest = found.failures.first();
+            let shortest = shortest.unwrap_or_else(|| panic!("{condition:?} is not refuted"));
+            eprintln!("model: without {condition:?}: {shortest}");
+            needed.insert(condition);
+        }
+    }
+    assert_eq!(needed.len(), 20);
+}
+
+#[test]
+fn the_same_worlds_keep_the_guarantees_with_all_conditions() {
+    let mut worlds = BTreeSet::new();
+    for setup in Condition::ALL
+        .into_iter()
+        .filter_map(|condition| match expected(condition) {
+            Refuted(setup) => Some(setup),
+            NotNeeded(_) => None,
+        })
+    {
+        if worlds.insert(format!("{setup} {:?}", setup.begin)) {
+            assert_eq!(
+                search(setup, Order::ShortestFirst).failures,
+                [""; 0],
+                "{setup}"
+            );
+        }
+    }
+}
+
+/// What is said not to be needed is not: each of these is defended elsewhere as well.
+#[test]
+fn leaving_out_a_condition_that_is_defended_twice_changes_nothing() {
+    for condition in Condition::ALL {
+        if let NotNeeded(reason) = expected(condition) {
+            for setup in [LOST_ANSWER, YOUNGER_WAITS, MATCH_IN_TIME, RESTARTS] {
+                let found = search(without(setup, condition), Order::ShortestFirst);
+                assert_eq!(found.failures, [""; 0], "{condition:?}: {reason}");
+            }
+        }
+    }
+}
