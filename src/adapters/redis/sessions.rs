@@ -11,7 +11,7 @@ use crate::domain::{Question, SessionId, SessionRecord};
 use crate::ports::{Away, Clock, SharedSessions};
 
 /// Tries to write before a value that others keep changing is given up on for now.
-const TRIES_MAX: usize = 16;
+const TRIES_MAX: usize = 64;
 
 /// Writes `ARGV[2]` where `ARGV[1]` still stands. The merge itself is made in Rust: Lua's JSON library
 /// turns empty lists into objects and long numbers into rounded ones.

@@ -1,10 +1,11 @@
 //! A match: from the proposal until both confirmed and a session is open, or until it ended.
 //!
 //! One write is under way at a time; commands that arrive meanwhile are parked and decided
-//! afterwards. What the store's answers do is in `outcomes`, the way from the second confirmation
-//! to the session in `opening`.
+//! afterwards. What the store's answers do is in `outcomes`, the ends without a session are in
+//! `ending`, the way from the second confirmation to the session is in `opening`.
 
 mod effects;
+mod ending;
 mod opening;
 mod outcomes;
 #[cfg(test)]
@@ -13,11 +14,11 @@ mod tests;
 use std::collections::VecDeque;
 
 use super::bucket::MatchIds;
-use super::limits::{PARKED_MAX, SILENCES_MAX, Timeouts};
-use super::notices::{AskAnswer, CallId, ExpiryReason, Notice, ProposalAnswer, WithdrawAnswer};
+use super::limits::{PARKED_MAX, Timeouts};
+use super::notices::{AskAnswer, CallId, Notice, ProposalAnswer, WithdrawAnswer};
 use super::retry::Backoff;
 use super::sessions::SessionRecord;
-use super::tickets::{Avoided, Ticket, TicketOutcome};
+use super::tickets::Ticket;
 use super::values::{Timestamp, UserId};
 use super::writes::{Ending, Fate, Side, Write};
 
@@ -299,82 +300,6 @@ impl Match {
         }
     }
 
-    fn end_by_decline(
-        &mut self,
-        side: Side,
-        asked: EndedBy,
-        now: Timestamp,
-        effects: &mut Vec<MatchEffect>,
-    ) {
-        let outcome = match asked {
-            EndedBy::Replace { .. } => TicketOutcome::Replaced,
-            EndedBy::Time | EndedBy::Decline(_) => TicketOutcome::Declined,
-        };
-        let avoid = Avoided::Decliner(self.user(side).clone());
-        let partner =
-            self.tickets[side.other().index()].back_in_place(now, self.timeouts, Some(avoid));
-        let mut fates = [Fate::Closed(outcome), Fate::PutBack(partner)];
-        if side == Side::Second {
-            fates.reverse();
-        }
-        self.end(Ending::Declined(side), fates, asked, now, effects);
-    }
-
-    /// Whoever confirmed is put back; whoever did not is put back too, but not twice in a row.
-    fn expire(&mut self, now: Timestamp, effects: &mut Vec<MatchEffect>) {
-        let fates = Side::BOTH.map(|side| {
-            let (own, other) = (
-                &self.tickets[side.index()],
-                &self.tickets[side.other().index()],
-            );
-            let silent = !self.confirmed[side.index()];
-            if silent && own.silences + 1 >= SILENCES_MAX {
-                return Fate::Closed(TicketOutcome::Expired);
-            }
-            let other_was_silent = !self.confirmed[side.other().index()];
-            let avoid = silent.then(|| Avoided::Silence {
-                user: other.user.clone(),
-                own_asks: own.asks,
-                theirs: other_was_silent.then_some((other.id, other.asks)),
-            });
-            let mut back = own.back_in_place(now, self.timeouts, avoid);
-            back.silences = if silent { own.silences + 1 } else { 0 };
-            Fate::PutBack(back)
-        });
-        self.end(Ending::Expired, fates, EndedBy::Time, now, effects);
-    }
-
-    fn end(
-        &mut self,
-        ending: Ending,
-        fates: [Fate; 2],
-        asked: EndedBy,
-        now: Timestamp,
-        effects: &mut Vec<MatchEffect>,
-    ) {
-        let opens = match &asked {
-            EndedBy::Replace { new, .. } => Some(new.clone()),
-            EndedBy::Time | EndedBy::Decline(_) => None,
-        };
-        let write = Write::EndMatch {
-            match_id: self.ids.id,
-            ending,
-            tickets: [self.tickets[0].id, self.tickets[1].id],
-            fates: Box::new(fates.clone()),
-            opens,
-            at: now,
-        };
-        self.write(
-            write,
-            Writing::End {
-                ending,
-                fates,
-                asked,
-            },
-            effects,
-        );
-    }
-
     fn write(&mut self, write: Write, writing: Writing, effects: &mut Vec<MatchEffect>) {
         self.writing = Some(writing);
         effects.push(MatchEffect::Store(write));
@@ -392,14 +317,5 @@ impl Match {
     /// On which side `user` is, if one of the two.
     pub fn side_of(&self, user: &UserId) -> Option<Side> {
         Side::BOTH.into_iter().find(|side| self.user(*side) == user)
-    }
-
-    fn expired_notice(&self, reason: ExpiryReason, fate: &Fate) -> Notice {
-        let requeued = matches!(fate, Fate::PutBack(_));
-        Notice::MatchExpired {
-            match_id: self.ids.id,
-            reason,
-            requeued,
-        }
     }
 }

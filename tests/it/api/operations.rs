@@ -173,7 +173,10 @@ async fn pages_run_nothing_but_what_stands_in_them() {
         let reply = server.get(path).await;
         let policy = reply.header("content-security-policy").unwrap_or_default();
         assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
-        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         for handler in [" onclick=", " onload=", " style=", "javascript:"] {
