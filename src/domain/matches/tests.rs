@@ -15,6 +15,7 @@ use crate::domain::sessions::{Question, Session};
 use crate::domain::testing::{at_ms, match_id, session_id, ticket, user, wish};
 use crate::domain::values::EventId;
 use crate::domain::writes::{Refusal, WriteOutcome};
+use crate::domain::{Avoided, ExpiryReason, TicketOutcome};
 
 use MatchEffect::{
     Answer, AnswerAsk, AnswerWithdraw, Breached, Closed, FindQuestion, Opened, Over, PutBack,
