@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::error;
+use tracing::{Level, error};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::{Breach, Guarantee};
@@ -149,7 +149,9 @@ static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Starts the log. A second call in one process changes nothing.
 pub fn start_log(log: &Log) {
-    let filter = EnvFilter::new(format!("{},actix_server=warn,mio=warn", log.level));
+    // Of what is below, only what needs looking into: its details hold passwords.
+    let below = log.level.min(Level::WARN);
+    let filter = EnvFilter::new(format!("{below},matchmaker={}", log.level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false);

@@ -56,11 +56,12 @@ impl Links {
                 tasks: Vec::new(),
             },
         };
+        let root_certificates = root_certificates(settings)?;
         if let Some(url) = &settings.redis {
             let options = RedisOptions {
                 url: url.expose().to_owned(),
                 key_prefix: String::new(),
-                root_certificates: None,
+                root_certificates: root_certificates.clone(),
             };
             let link = RedisLink::new(&options, io.clone())
                 .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
@@ -74,7 +75,7 @@ impl Links {
         if let Some(url) = &settings.rabbitmq {
             let options = RabbitOptions {
                 url: url.expose().to_owned(),
-                root_certificates: None,
+                root_certificates,
             };
             let publisher = RabbitPublisher::new(&options, io.clone())
                 .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
@@ -88,6 +89,17 @@ impl Links {
         }
         Ok(links)
     }
+}
+
+fn root_certificates(settings: &Settings) -> Result<Option<String>, AppError> {
+    let Some(file) = &settings.root_certificates else {
+        return Ok(None);
+    };
+    let unreadable = |problem| {
+        let file = file.display();
+        AppError::Neighbour(format!("the file of ROOT_CERTIFICATES, {file}: {problem}"))
+    };
+    std::fs::read_to_string(file).map(Some).map_err(unreadable)
 }
 
 impl Watches {

@@ -1,6 +1,7 @@
 //! Reads every variable into its place and applies the rules that look at more than one.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use crate::domain::limits::Timeouts;
 
@@ -55,6 +56,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let database = database::read(reader);
     let redis = reader.url("REDIS_URL", &["redis", "rediss"]);
     let rabbitmq = reader.url("RABBITMQ_URL", &["amqp", "amqps"]);
+    let root_certificates = reader.optional_text("ROOT_CERTIFICATES");
     let question_service = question_service(reader);
     let auth = auth::read(reader, is_dev);
     let timeouts = timeouts(reader);
@@ -79,6 +81,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         database: database?.unwrap_or_else(Database::dev_default),
         redis: redis?,
         rabbitmq: rabbitmq?,
+        root_certificates: root_certificates?.map(PathBuf::from),
         question_service: question_service?,
         auth: auth?,
         timeouts: timeouts?,

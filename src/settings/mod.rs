@@ -17,6 +17,7 @@ mod table;
 mod variables;
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use crate::domain::limits::Timeouts;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub redis: Option<SecretUrl>,
     /// RabbitMQ; nothing means that events stay in the outbox.
     pub rabbitmq: Option<SecretUrl>,
+    /// Certificates that Redis and RabbitMQ are checked against; nothing means the public ones.
+    pub root_certificates: Option<PathBuf>,
     /// The question service; nothing means the built-in questions.
     pub question_service: Option<QuestionService>,
     /// How callers prove who they are.

@@ -100,6 +100,12 @@ pub const VARIABLES: &[Variable] = &[
         "RabbitMQ for `match.found` events. Not set: in dev they stay in the outbox and are \
          logged, elsewhere an error.",
     ),
+    plain(
+        "ROOT_CERTIFICATES",
+        "",
+        "File with certificates in PEM that Redis and RabbitMQ are checked against, where theirs \
+         are not signed by a public authority. PostgreSQL has `sslrootcert` in `DATABASE_URL`.",
+    ),
     url(
         "QUESTION_SERVICE_URL",
         "",

@@ -69,6 +69,7 @@ impl SessionActor {
                         .report(RosterFact::MatchOver(self.match_id));
                     self.stage = Stage::Over;
                     self.permit = None;
+                    self.token = None;
                 }
             }
         }
@@ -188,6 +189,7 @@ impl SessionActor {
             .board
             .put_match(match_id, MatchView::InSession(id));
         self.permit = None;
+        self.token = None;
         self.stage = Stage::Session(session);
         self.core.roster.report(RosterFact::SessionOpened {
             match_id,

@@ -219,8 +219,8 @@ impl Handler<AnswerProposal> for SessionActor {
             && let Some(side) = of.side_of(&user).filter(|_| confirmed)
         {
             self.last_to_confirm = side;
+            self.token = Some(command.token.clone());
         }
-        self.token = Some(command.token.clone());
         let call = self.calls.add(Caller::Answer(command));
         let command = match confirmed {
             true => MatchCommand::Confirm(user, call),

@@ -52,6 +52,8 @@ struct Memory {
 
 /// What a try came to.
 enum Failure {
+    /// The service is away, for everybody; another try may help.
+    Away(String),
     /// Another try may help.
     Passing(String),
     /// It will say the same again.
@@ -78,9 +80,13 @@ impl HttpQuestions {
     }
 
     /// Asks, at most three times.
-    async fn ask(&self, wish: &Wish, token: Option<&BearerToken>) -> Result<Vec<Question>, String> {
+    async fn ask(
+        &self,
+        wish: &Wish,
+        token: Option<&BearerToken>,
+    ) -> Result<Vec<Question>, Failure> {
         let Ok(Ok(_turn)) = timeout(TURN_MAX, self.turns.acquire()).await else {
-            return Err(CallFailed::Refused.to_string());
+            return Err(Failure::Away(CallFailed::Refused.to_string()));
         };
         let mut waits = WAITS.into_iter();
         loop {
@@ -89,11 +95,11 @@ impl HttpQuestions {
                 Err(failure) => failure,
             };
             match (failure, waits.next()) {
-                (Failure::Passing(_), Some(wait)) => {
+                (Failure::Away(_) | Failure::Passing(_), Some(wait)) => {
                     let jitter = rand::rng().random_range(0.8..1.2);
                     sleep(wait.mul_f64(jitter)).await;
                 }
-                (Failure::Passing(reason) | Failure::Lasting(reason), _) => return Err(reason),
+                (failure, _) => return Err(failure),
             }
         }
     }
@@ -114,13 +120,18 @@ impl HttpQuestions {
             body_bytes_max: BODY_BYTES_MAX,
         };
         let answer = self.calls.get(get).await;
-        let answer = answer.map_err(|failed| Failure::Passing(failed.to_string()))?;
+        let answer = answer.map_err(|failed| match failed {
+            CallFailed::TooLong => Failure::Passing(failed.to_string()),
+            CallFailed::Silent | CallFailed::Broken(_) | CallFailed::Refused => {
+                Failure::Away(failed.to_string())
+            }
+        })?;
         match answer.status {
             200 => questions_in(&answer.body, wish).map_err(Failure::Passing),
             status @ 400..=499 if status != 429 => {
                 Err(Failure::Lasting(format!("it answered {status}")))
             }
-            status => Err(Failure::Passing(format!("it answered {status}"))),
+            status => Err(Failure::Away(format!("it answered {status}"))),
         }
     }
 
@@ -148,7 +159,7 @@ impl HttpQuestions {
         memory.away_until = None;
     }
 
-    fn note_failure(&self) {
+    fn note_away(&self) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.away_until = Some(Instant::now() + AWAY_FOR);
     }
@@ -163,7 +174,7 @@ impl Questions for HttpQuestions {
         }
         let began = Instant::now();
         let asked = timeout(ALL_MAX, self.ask(wish, token)).await;
-        let asked = asked.unwrap_or_else(|_| Err(CallFailed::Silent.to_string()));
+        let asked = asked.unwrap_or_else(|_| Err(Failure::Away(CallFailed::Silent.to_string())));
         let result = if asked.is_ok() { "answered" } else { "failed" };
         counter!(SERVICE_CALLS, "service" => "questions", "result" => result).increment(1);
         histogram!(SERVICE_SECONDS, "service" => "questions").record(began.elapsed());
@@ -175,10 +186,14 @@ impl Questions for HttpQuestions {
                     None => "it knows no such question".to_owned(),
                 }
             }
-            Err(reason) => reason,
+            Err(Failure::Away(reason)) => {
+                self.note_away();
+                reason
+            }
+            // What is wrong with one token or one topic says nothing about others.
+            Err(Failure::Passing(reason) | Failure::Lasting(reason)) => reason,
         };
         warn!(bucket = %bucket, reason, "the question service gave no question for {bucket}: {reason}");
-        self.note_failure();
         self.remembered(&bucket, false).ok_or_else(|| Away {
             backend: "question service",
             reason,

@@ -70,7 +70,8 @@ impl HttpUsers {
         let answer = self.calls.get(get).await.map_err(|it| it.to_string())?;
         match answer.status {
             200 => Ok(true),
-            401 | 403 => Ok(false),
+            // It knows no such user any more.
+            401 | 403 | 404 => Ok(false),
             status => Err(format!("it answered {status}")),
         }
     }

@@ -269,6 +269,15 @@ async fn a_folder_that_cannot_be_written_is_one_clear_sentence() {
 }
 
 #[actix_rt::test]
+async fn certificates_that_cannot_be_read_are_one_clear_sentence() {
+    let options = alone().with("ROOT_CERTIFICATES", "no/such/file.pem");
+
+    let exit = options.run_to_exit(new_folder().path(), &[]).await;
+
+    failed_clearly(&exit, &["ROOT_CERTIFICATES", "no/such/file.pem"]);
+}
+
+#[actix_rt::test]
 async fn a_file_that_is_no_database_is_one_clear_sentence_and_stays_as_it_is() {
     let folder = new_folder();
     let file = folder.path().join("letter.txt");

@@ -9,6 +9,7 @@ mod postgres;
 mod questions;
 mod rabbitmq;
 mod redis;
+mod secrets;
 mod stop;
 mod traffic;
 mod users;

@@ -316,3 +316,25 @@ async fn after_a_restart_a_poll_or_a_socket_of_either_member_lends_its_token() {
     becomes_a_session(&server, &polling).await;
     screen.next_event("match_ready").await;
 }
+
+#[actix_rt::test]
+async fn a_strangers_token_is_never_used_for_somebody_elses_match() {
+    let stub = Stub::new(Conduct::Answer(500, "{}".into())).await;
+    let server = server_with(&stub).await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    complete_in_vain(&server, &pair).await;
+    let eve = server.user("eve");
+
+    let refused = eve.confirm(&pair.match_id, true).await;
+    refused.expect_error(404, "Match not found");
+    let asked = stub.requests().len();
+    eventually("it is tried again", async || {
+        (stub.requests().len() >= asked + 4).then_some(())
+    })
+    .await;
+
+    let requests = stub.requests();
+    assert!(requests.iter().all(|head| !head.contains(&eve.token)));
+    stub.now(good());
+    becomes_a_session(&server, &pair).await;
+}

@@ -172,6 +172,29 @@ async fn a_known_question_is_used_while_the_service_is_away_and_only_of_that_buc
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_topic_or_token_keeps_nobody_else_from_asking() {
+    let stub = Stub::new(good()).await;
+    let questions = questions_at(&stub);
+    let known = questions.pick(&wish("Array"), None).await;
+    assert_eq!(known, Ok(two_sum()));
+
+    for fault in [
+        Conduct::Answer(401, String::new()),
+        Conduct::Answer(404, String::new()),
+        Conduct::Answer(200, "[]".into()),
+        Conduct::Answer(200, "<html>".into()),
+    ] {
+        stub.now(fault.clone());
+        assert!(questions.pick(&wish("Graph"), None).await.is_err());
+        stub.now(good());
+        let asked = stub.requests().len();
+        let others = questions.pick(&wish("Array"), None).await;
+        assert_eq!(others, Ok(two_sum()));
+        assert_eq!(stub.requests().len(), asked + 1, "after {fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_user_service_admits_refuses_or_is_away_and_is_not_asked_again_at_once() {
     let stub = Stub::new(Conduct::Answer(200, r#"{"id": "u"}"#.into())).await;
     let users = users_at(&stub);
@@ -182,6 +205,8 @@ async fn the_user_service_admits_refuses_or_is_away_and_is_not_asked_again_at_on
     assert_eq!(users.admits(&token("bad")).await, Ok(false));
     stub.now(Conduct::Answer(403, String::new()));
     assert_eq!(users.admits(&token("worse")).await, Ok(false));
+    stub.now(Conduct::Answer(404, String::new()));
+    assert_eq!(users.admits(&token("gone")).await, Ok(false));
     stub.now(Conduct::Answer(500, String::new()));
     for name in ["good", "bad", "good"] {
         assert_eq!(users.admits(&token(name)).await, Ok(name == "good"));
@@ -196,7 +221,7 @@ async fn the_user_service_admits_refuses_or_is_away_and_is_not_asked_again_at_on
         })
     ));
     let requests = stub.requests();
-    assert_eq!(requests.len(), 4);
+    assert_eq!(requests.len(), 5);
     assert!(requests[0].starts_with("GET /users/me HTTP/1.1\r\n"));
     assert!(
         requests[0]

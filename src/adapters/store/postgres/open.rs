@@ -178,8 +178,15 @@ async fn prepare(target: Target) -> Result<(), PostgresOpenError> {
         server: server.clone(),
         reason: error.to_string(),
     })?;
-    let locked = lock(&mut connection).await;
-    locked.map_err(|error| failed(error.to_string()))?;
+    if let Err(error) = lock(&mut connection).await {
+        let reason = error.to_string();
+        let is_waiting = reason.contains("statement timeout");
+        return Err(match is_waiting {
+            // Another server still brings the tables up to date.
+            true => PostgresOpenError::Away { server, reason },
+            false => away_or(&target, failed(reason)).await,
+        });
+    }
     // The lock ends with the connection, which the harness drops.
     let migrated = tokio::task::spawn_blocking(move || {
         let mut harness = AsyncMigrationHarness::new(connection);
@@ -189,7 +196,18 @@ async fn prepare(target: Target) -> Result<(), PostgresOpenError> {
     let migrated = migrated
         .await
         .unwrap_or_else(|error| Err(error.to_string()));
-    migrated.map_err(failed)
+    match migrated {
+        Ok(()) => Ok(()),
+        Err(reason) => Err(away_or(&target, failed(reason)).await),
+    }
+}
+
+/// What a failure comes from: the server went away meanwhile, or `failed`.
+async fn away_or(target: &Target, failed: PostgresOpenError) -> PostgresOpenError {
+    match target.connect().await {
+        Ok(_) => failed,
+        Err(error) => connect_error(target.server(), &error),
+    }
 }
 
 /// Waits for other servers, then sees that there is a schema.
@@ -226,7 +244,16 @@ fn connect_error(server: String, error: &ConnectError) -> PostgresOpenError {
     ];
     match failed.code() {
         Some(code) if !not_yet.contains(code) => PostgresOpenError::Refused { server, reason },
-        None if reason.contains("TLS") => PostgresOpenError::Refused { server, reason },
+        None if reason.contains("TLS") && !is_cut(&reason) => {
+            PostgresOpenError::Refused { server, reason }
+        }
         _ => PostgresOpenError::Away { server, reason },
     }
+}
+
+/// Whether a handshake ended because the server ended.
+fn is_cut(reason: &str) -> bool {
+    ["eof", "reset by peer", "broken pipe"]
+        .iter()
+        .any(|cut| reason.to_lowercase().contains(cut))
 }
