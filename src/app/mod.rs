@@ -7,6 +7,7 @@ mod listener;
 mod recovery;
 mod serving;
 
+pub use recovery::recover;
 pub use serving::{Running, start};
 
 use std::io;

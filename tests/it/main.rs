@@ -18,3 +18,4 @@ mod harness;
 mod servers;
 mod simulation;
 mod tidy;
+mod virtual_time;

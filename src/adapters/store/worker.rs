@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{gauge, histogram};
+use rand::Rng;
+use rand::rngs::StdRng;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::group::{Entry, Group};
@@ -76,6 +78,8 @@ pub(super) struct Worker<S> {
     store: S,
     close: watch::Receiver<bool>,
     is_away: bool,
+    /// From which the waits are drawn that are random.
+    waits: StdRng,
     // The last field, so that this worker says that it has ended after all else is dropped.
     shared: Share,
 }
@@ -91,11 +95,17 @@ enum Next {
 }
 
 impl<S: GroupStore> Worker<S> {
-    pub(super) fn new(store: S, shared: Arc<Shared>, close: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        store: S,
+        shared: Arc<Shared>,
+        close: watch::Receiver<bool>,
+        waits: StdRng,
+    ) -> Self {
         Self {
             store,
             close,
             is_away: false,
+            waits,
             shared: Share(shared),
         }
     }
@@ -130,7 +140,9 @@ impl<S: GroupStore> Worker<S> {
                 taken.push(last);
                 continue;
             }
+            // Whichever comes first, the next turn takes from both.
             tokio::select! {
+                biased;
                 Some(entry) = urgent.recv() => taken.push(entry),
                 Some(entry) = patient.recv() => taken.push(entry),
                 _ = self.close.wait_for(|close| *close) => queues.close(),
@@ -169,7 +181,8 @@ impl<S: GroupStore> Worker<S> {
         group.tries += 1;
         match error {
             GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
-                return Next::Again(group, rand::random_range(1..=CONTENDED_WAIT_MAX_MS));
+                let wait_ms = self.waits.random_range(1..=CONTENDED_WAIT_MAX_MS);
+                return Next::Again(group, wait_ms);
             }
             // Smaller groups, until the write that does not fit stands alone.
             GroupError::Unfit(_) if !group.is_single() => return Next::Split(group.halves()),
@@ -220,6 +233,7 @@ impl<S: GroupStore> Worker<S> {
                 return passed.await;
             }
             tokio::select! {
+                biased;
                 () = &mut passed => return,
                 taken = self.take() => match taken {
                     Some(entries) => Group::new(entries).refuse("away"),
