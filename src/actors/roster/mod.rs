@@ -261,13 +261,8 @@ impl RosterActor {
         };
         let (held, holder, bucket) = (claim.place.ticket, claim.holder, claim.bucket.clone());
         let other = again.wish.bucket();
-        if holder == Holder::Opening {
-            let duplicate = AskAnswer::Duplicate {
-                ticket: held,
-                matched: false,
-            };
-            let _ = ask.reply.send(duplicate);
-        } else if bucket != other && !self.has_bucket_for(&other) {
+        // Also where it is not stored yet: whether it is a duplicate of anything shows then.
+        if bucket != other && !self.has_bucket_for(&other) {
             counter!(REFUSALS, "actor" => "roster").increment(1);
             let _ = ask.reply.send(AskAnswer::Busy);
         } else {

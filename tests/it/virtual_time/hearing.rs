@@ -37,6 +37,7 @@ struct Ear {
     too_slow: Arc<AtomicBool>,
     /// Of this socket alone: the same is told once on each.
     witness: Witness,
+    heard: Vec<What>,
 }
 
 #[derive(Debug)]
@@ -110,6 +111,7 @@ impl State {
             connected: false,
             too_slow: Arc::clone(&too_slow),
             witness: Witness::default(),
+            heard: Vec::new(),
         };
         self.ears.opened += 1;
         self.ears.open.insert(self.ears.opened, ear);
@@ -128,8 +130,8 @@ impl State {
         let Some((ticket, Status::Matched(id))) = row.map(|row| (row.ticket.id, row.status)) else {
             return;
         };
-        if !self.rows.busy().contains(&ticket) {
-            let what = What::Found(id);
+        let what = What::Found(id);
+        if !ear.heard.contains(&what) && !self.rows.busy().contains(&ticket) {
             self.ears.expected.push(Expected {
                 by: at,
                 socket: socket.0,
@@ -148,6 +150,7 @@ impl State {
         ear.witness
             .told(user, notice.clone(), &self.rows.db, &self.rows.shared);
         let what = What::of(notice);
+        ear.heard.push(what.clone());
         let met = |expected: &Expected| expected.socket == socket && expected.what == what;
         self.ears.expected.retain(|expected| !met(expected));
         self.people[person].told(notice);
