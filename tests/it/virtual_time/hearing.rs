@@ -13,7 +13,7 @@ use matchmaker::domain::{
 };
 
 use super::world::{State, World};
-use crate::simulation::referee::Status;
+use crate::simulation::referee::{MatchState, Status};
 use crate::simulation::witness::Witness;
 
 /// A notice that follows from what is stored comes in the same moment; this is for whoever leaves,
@@ -142,19 +142,32 @@ impl State {
 
     fn hear(&mut self, socket: u64, to: &UserId, notice: &Notice) {
         self.note(&format!("socket {socket} of {to} hears {notice:?}"));
+        let late = self.ends_unsaid(notice);
         let Some(ear) = self.ears.open.get_mut(&socket) else {
             return;
         };
         assert_eq!(*to, ear.user, "G9: a notice went astray");
         let (user, person) = (ear.user.clone(), ear.person);
-        ear.witness
-            .told(user, notice.clone(), &self.rows.db, &self.rows.shared);
+        if !late {
+            ear.witness
+                .told(user, notice.clone(), &self.rows.db, &self.rows.shared);
+        }
         let what = What::of(notice);
         ear.heard.push(what.clone());
         let met = |expected: &Expected| expected.socket == socket && expected.what == what;
         self.ears.expected.retain(|expected| !met(expected));
         self.people[person].told(notice);
         self.count("notices");
+    }
+
+    /// Whether somebody who has just connected is told of a proposal whose end is stored already,
+    /// while the answer to that write is still on its way: the end is told next.
+    fn ends_unsaid(&self, notice: &Notice) -> bool {
+        let Notice::MatchFound { match_id, .. } = notice else {
+            return false;
+        };
+        let row = &self.rows.db.matches[match_id];
+        row.state != MatchState::Open && self.rows.busy().contains(&row.proposal.tickets[0])
     }
 
     /// Whoever is connected is told of what is stored.

@@ -31,7 +31,7 @@ use super::world::{CALM_AFTER_MS, World};
 /// Turns in which everything that is ready has been run.
 const TURNS: usize = 60;
 /// Longest time between two looks at everything, in milliseconds.
-const LOOK_EVERY_MAX_MS: u64 = 5_000;
+const LOOK_EVERY_MAX_MS: u64 = 20_000;
 /// When somebody starts a server again that could not start, in milliseconds.
 const START_AGAIN_MS: u64 = 1_000;
 
@@ -195,7 +195,7 @@ pub async fn settle() {
 
 /// What must hold at any moment.
 fn look(server: &Server, began: Timestamp) {
-    let state = server.world.state();
+    let mut state = server.world.state();
     let (now, at) = (state.server_now(), state.now());
     state.ears.check(at);
     state.rows.check();

@@ -16,7 +16,7 @@ use super::plan::{PEOPLE, TOPICS};
 /// Matches, sessions and tickets that each remembers, the newest last.
 const REMEMBERED: usize = 4;
 /// Longest pause between two deeds, in milliseconds.
-const PAUSE_MAX_MS: u64 = 60_000;
+const PAUSE_MAX_MS: u64 = 120_000;
 
 /// Somebody, over all processes.
 #[derive(Debug)]
@@ -130,10 +130,10 @@ impl Person {
         }
         let (ticket, session) = (self.tickets.last().copied(), self.sessions.last().copied());
         match (self.chance.within(0..=9), ticket, session) {
-            (0..=4, ..) => Deed::Ask(self.wish()),
-            (5, ..) => Deed::AskTwice(self.wish()),
-            (6, Some(ticket), _) => Deed::Withdraw(ticket),
-            (7, _, Some(session)) => Deed::Leave(session),
+            (0..=3, ..) => Deed::Ask(self.wish()),
+            (4, ..) => Deed::AskTwice(self.wish()),
+            (5, Some(ticket), _) => Deed::Withdraw(ticket),
+            (6 | 7, _, Some(session)) => Deed::Leave(session),
             _ => Deed::Nothing,
         }
     }
