@@ -1,5 +1,7 @@
 //! What operators see: the log, and the one list of all metrics.
 
+mod backends;
+
 use std::sync::OnceLock;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
@@ -9,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::{Breach, Guarantee};
 use crate::settings::{Log, LogFormat};
+
+pub use backends::{Needed, NeededBackends};
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +132,8 @@ metrics_list! {
     SERVICE_SECONDS: Histogram = "matchmaker_service_call_seconds";
     /// Questions that were taken from memory because the question service was away.
     QUESTIONS_REMEMBERED: Counter = "matchmaker_questions_remembered_total";
+    /// Whether a server that this one needs answers, by backend.
+    BACKEND_UP: Gauge = "matchmaker_backend_up";
     /// Time that start-up took until ready, in seconds.
     RECOVERY_SECONDS: Gauge = "matchmaker_recovery_seconds";
 }

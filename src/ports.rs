@@ -31,6 +31,11 @@ pub trait Store: Send + Sync + 'static {
     /// Its outcome is always known when `done` hears it: a commit whose answer was lost is looked
     /// up first.
     fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone);
+
+    /// Whether writes were handed over that it has kept waiting for unusually long.
+    fn is_stuck(&self) -> bool {
+        false
+    }
 }
 
 /// A backend cannot be reached or does not answer in time; trying again later may help.

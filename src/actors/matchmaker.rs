@@ -182,6 +182,8 @@ impl MatchmakerActor {
             match effect {
                 BucketEffect::Store(write) => self.store(write, deadline),
                 BucketEffect::Opened(ticket) => {
+                    let waits = QueueChange::Waits(Box::new(ticket.clone()));
+                    self.core.ports.mirror.note(waits);
                     self.core.board.put_ticket(ticket.id, &ticket.user, None);
                     self.core
                         .roster

@@ -27,9 +27,9 @@ impl LentTokens {
 
     /// A token that one of these has lent since the last time.
     pub(super) fn take(&self, users: [&UserId; 2]) -> Option<BearerToken> {
-        let [first, second] =
-            users.map(|user| self.0.get_mut(user).and_then(|mut lent| lent.take()));
-        second.or(first)
+        let lent = |user| self.0.get_mut(user).and_then(|mut lent| lent.take());
+        // The other one's is kept for the next try.
+        users.into_iter().find_map(lent)
     }
 
     /// Nobody wants the tokens of these any more.

@@ -15,4 +15,4 @@ pub use clock::SystemClock;
 pub use in_process::{Announcing, InProcessSessions, NoMirror, OnAnnounced};
 pub use questions::{BuiltInQuestions, QuestionsError};
 pub use rabbitmq::{InvalidBroker, RabbitOptions, RabbitPublisher};
-pub use relay::{OutboxRelay, RelayOptions};
+pub use relay::{LoggedOutbox, OutboxRelay, RelayOptions};

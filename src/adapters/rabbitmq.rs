@@ -17,7 +17,6 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::{info, warn};
 
 use crate::ports::{Announcement, Away, Published, Publisher};
 
@@ -72,8 +71,6 @@ pub struct RabbitPublisher {
 struct State {
     link: Link,
     wait: Duration,
-    /// Whether the last thing that was logged is that the broker is away.
-    away: bool,
 }
 
 enum Link {
@@ -114,7 +111,6 @@ impl RabbitPublisher {
             state: Mutex::new(State {
                 link,
                 wait: RETRY_FIRST,
-                away: false,
             }),
         })
     }
@@ -178,17 +174,11 @@ impl RabbitPublisher {
 
 impl State {
     fn connected(&mut self, live: Box<Live>) {
-        if std::mem::take(&mut self.away) {
-            info!("RabbitMQ is back");
-        }
         self.link = Link::Live(live);
         self.wait = RETRY_FIRST;
     }
 
     fn failed(&mut self, reason: String) {
-        if !std::mem::replace(&mut self.away, true) {
-            warn!(reason, "RabbitMQ is away: {reason}");
-        }
         let wait = self.wait.mul_f64(rand::rng().random_range(0.5..1.0));
         self.link = Link::Down(Instant::now() + wait, reason);
         self.wait = (self.wait * 2).min(RETRY_MAX);

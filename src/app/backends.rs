@@ -8,24 +8,25 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::AppError;
-use super::crash_points::{self, CrashPoint};
+use super::crash_points;
+use super::links::{Links, Watches};
 use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
-use crate::adapters::redis::{RedisFallback, RedisLink, RedisMirror, RedisOptions, RedisSessions};
+use crate::adapters::redis::{RedisFallback, RedisLink, RedisMirror, RedisSessions};
 use crate::adapters::store::{
     PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredRecords,
     Writer,
 };
 use crate::adapters::{
-    Announcing, BuiltInQuestions, InProcessSessions, NoMirror, OutboxRelay, RabbitOptions,
+    Announcing, BuiltInQuestions, InProcessSessions, LoggedOutbox, NoMirror, OutboxRelay,
     RabbitPublisher, RelayOptions,
 };
+use crate::observability::{Needed, NeededBackends};
 use crate::ports::{
-    Clock, FallbackSessions, LiveState, Publisher, Questions, QueueMirror, SharedSessions, Store,
-    Users,
+    Clock, FallbackSessions, LiveState, Questions, QueueMirror, SharedSessions, Store, Users,
 };
 use crate::settings::{Database, SecretUrl, Settings};
 
@@ -50,6 +51,7 @@ pub struct OpenedStore {
 /// [`AppError`] where waiting does not help.
 pub async fn open_store(
     database: &Database,
+    needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
     io: &Handle,
 ) -> Result<OpenedStore, AppError> {
@@ -61,23 +63,31 @@ pub async fn open_store(
                 .await
                 .map_err(|_| AppError::Broken)??
         }
-        Database::Postgres(url) => open_postgres(url, clock, io).await?,
+        Database::Postgres(url) => open_postgres(url, needed, clock, io).await?,
     };
     Ok(OpenedStore { writer, records })
 }
 
 async fn open_postgres(
     url: &SecretUrl,
+    needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
     io: &Handle,
 ) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
+    needed.need(Needed::PostgreSql);
     let mut wait = FIRST_WAIT;
     loop {
         let options = PostgresOptions::default();
-        match PostgresStore::open(url.expose(), options, clock, io).await {
-            Err(away) if away.is_away() => warn!("waiting for the database: {away}"),
-            opened => return opened,
-        }
+        let opened = PostgresStore::open(url.expose(), options, clock, io).await;
+        let away = match opened {
+            Err(error) if error.is_away() => error,
+            Ok(opened) => {
+                needed.note(Needed::PostgreSql, Ok::<_, String>(()));
+                return Ok(opened);
+            }
+            Err(error) => return Err(error),
+        };
+        needed.note(Needed::PostgreSql, Err(away));
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
@@ -100,11 +110,13 @@ pub struct Neighbours {
     /// The sessions that only Redis knows, where there is one.
     pub fallback: Option<Arc<dyn FallbackSessions>>,
     redis_mirror: Option<Arc<RedisMirror>>,
-    relay: Option<Relay>,
+    announcements: Announcements,
+    watches: Watches,
 }
 
-struct Relay {
-    publisher: Arc<RabbitPublisher>,
+/// Who sends announcements, or removes those that are only logged.
+struct Announcements {
+    publisher: Option<Arc<RabbitPublisher>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -118,20 +130,21 @@ impl Neighbours {
     pub fn build(
         settings: &Settings,
         store: &OpenedStore,
+        links: Links,
         live: &LiveState,
         board: &Arc<Board>,
         clock: &Arc<dyn Clock>,
         io: &Handle,
-        crash: Option<&Arc<CrashPoint>>,
     ) -> Result<Self, AppError> {
-        let (relay, announcing) = match &settings.rabbitmq {
-            Some(url) => start_relay(url, store, clock, io, crash)?,
-            None => (None, Announcing::logged(Arc::clone(&store.writer))),
-        };
-        let shared = match &settings.redis {
-            Some(url) => Shared::on_redis(url, store, live, board, clock, io)?,
+        let (announcements, announcing) = start_announcing(settings, store, &links, clock, io);
+        let shared = match links.redis {
+            Some(link) => Shared::on_redis(link, live, board, clock, store, io),
             None => Shared::in_process(live, clock)?,
         };
+        let mut watches = links.watches;
+        if matches!(settings.database, Database::Postgres(_)) {
+            watches.watch_database(&store.records);
+        }
         Ok(Self {
             store: Arc::new(announcing),
             questions: questions(settings)?,
@@ -141,23 +154,36 @@ impl Neighbours {
             in_process: shared.in_process,
             fallback: shared.fallback,
             redis_mirror: shared.redis_mirror,
-            relay,
+            announcements,
+            watches,
         })
     }
 
     /// Finishes what is in flight: announcements, and what the mirror has not written.
     pub async fn stop(self) {
-        if let Some(relay) = self.relay {
-            relay.stop.send_replace(true);
-            if timeout(FINISH_WITHIN, relay.task).await.is_err() {
-                info!("announcements are left in the outbox for the next start");
+        // They would go on using the connections that are closed here.
+        drop(self.watches);
+        let mirrored = async {
+            if let Some(mirror) = self.redis_mirror
+                && timeout(FINISH_WITHIN, mirror.stop()).await.is_err()
+            {
+                info!("the mirror is left as it is: the next start puts it right");
             }
-            relay.publisher.close().await;
+        };
+        tokio::join!(self.announcements.stop(), mirrored);
+    }
+}
+
+impl Announcements {
+    async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if timeout(FINISH_WITHIN, &mut self.task).await.is_err() {
+            info!("announcements are left in the outbox for the next start");
+            // It holds the connection for as long as it waits for the broker.
+            self.task.abort();
         }
-        if let Some(mirror) = self.redis_mirror
-            && timeout(FINISH_WITHIN, mirror.stop()).await.is_err()
-        {
-            info!("the mirror is left as it is: the next start puts it right");
+        if let Some(publisher) = self.publisher {
+            publisher.close().await;
         }
     }
 }
@@ -185,20 +211,13 @@ impl Shared {
     }
 
     fn on_redis(
-        url: &SecretUrl,
-        store: &OpenedStore,
+        link: Arc<RedisLink>,
         live: &LiveState,
         board: &Arc<Board>,
         clock: &Arc<dyn Clock>,
+        store: &OpenedStore,
         io: &Handle,
-    ) -> Result<Self, AppError> {
-        let options = RedisOptions {
-            url: url.expose().to_owned(),
-            key_prefix: String::new(),
-            root_certificates: None,
-        };
-        let link = RedisLink::new(&options, io.clone())
-            .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
+    ) -> Self {
         let published = Arc::clone(board);
         let open = Arc::new(move || published.sessions());
         let waiting = live.tickets.iter().cloned();
@@ -207,55 +226,52 @@ impl Shared {
         let fallback = Arc::new(RedisFallback::new(sessions(), Arc::clone(clock)));
         let (search, records) = (Arc::clone(&fallback), Arc::clone(&store.records));
         io.spawn(async move { search.search(&*records).await });
-        Ok(Self {
+        Self {
             sessions: Arc::new(sessions()),
             fallback: Some(fallback),
             mirror: Arc::clone(&mirror) as Arc<dyn QueueMirror>,
             in_process: None,
             redis_mirror: Some(mirror),
-        })
+        }
     }
 }
 
-type StartedRelay = (Option<Relay>, Announcing<Writer>);
-
-fn start_relay(
-    url: &SecretUrl,
+/// Sends announcements where there is a broker; else the log tells of them.
+fn start_announcing(
+    settings: &Settings,
     store: &OpenedStore,
+    links: &Links,
     clock: &Arc<dyn Clock>,
     io: &Handle,
-    crash: Option<&Arc<CrashPoint>>,
-) -> Result<StartedRelay, AppError> {
-    let options = RabbitOptions {
-        url: url.expose().to_owned(),
-        root_certificates: None,
-    };
-    let publisher = RabbitPublisher::new(&options, io.clone())
-        .map_err(|fault| AppError::Neighbour(fault.to_string()))?;
-    let publisher = Arc::new(publisher);
-    let woken = Arc::new(Notify::new());
-    let outbox = Arc::new(store.records.outbox());
-    let to_broker = Arc::clone(&publisher) as Arc<dyn Publisher>;
-    let (outbox, to_broker) = crash_points::around_relay(outbox, to_broker, crash);
-    let relay = OutboxRelay::new(
-        outbox,
-        to_broker,
-        Arc::clone(clock),
-        Arc::clone(&woken),
-        RelayOptions::default(),
-    );
+) -> (Announcements, Announcing<Writer>) {
+    let outbox = crash_points::around_outbox(Arc::new(store.records.outbox()));
+    let writer = Arc::clone(&store.writer);
+    let (clock, retention_ms) = (Arc::clone(clock), settings.outbox_retention_ms);
     let (stop, stopped) = watch::channel(false);
-    let task = io.spawn(relay.run(stopped));
-    let told = Arc::new(move |_, _| woken.notify_one());
-    let announcing = Announcing::new(Arc::clone(&store.writer), told);
-    Ok((
-        Some(Relay {
-            publisher,
-            stop,
-            task,
-        }),
-        announcing,
-    ))
+    let publisher = links.rabbitmq.clone();
+    let (task, announcing) = match &publisher {
+        Some(publisher) => {
+            let publisher = crash_points::around_publisher(Arc::clone(publisher) as Arc<_>);
+            let woken = Arc::new(Notify::new());
+            let options = RelayOptions {
+                retention_ms,
+                ..RelayOptions::default()
+            };
+            let relay = OutboxRelay::new(outbox, publisher, clock, Arc::clone(&woken), options);
+            let told = Arc::new(move |_, _| woken.notify_one());
+            (io.spawn(relay.run(stopped)), Announcing::new(writer, told))
+        }
+        None => {
+            let logged = LoggedOutbox::new(outbox, clock, retention_ms);
+            (io.spawn(logged.run(stopped)), Announcing::logged(writer))
+        }
+    };
+    let announcements = Announcements {
+        publisher,
+        stop,
+        task,
+    };
+    (announcements, announcing)
 }
 
 fn questions(settings: &Settings) -> Result<Arc<dyn Questions>, AppError> {

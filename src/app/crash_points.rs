@@ -4,8 +4,8 @@
 //! `CRASH_AT=after:confirm_match:3` aborts when the third confirmation is stored and nobody has been
 //! told. Tests start the server again and look at it from outside.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
@@ -22,7 +22,7 @@ const VARIABLE: &str = "CRASH_AT";
 
 /// The one place at which this process ends.
 #[derive(Debug)]
-pub struct CrashPoint {
+struct CrashPoint {
     when: When,
     step: String,
     /// How often it is reached before it counts.
@@ -35,24 +35,28 @@ enum When {
     After,
 }
 
-impl CrashPoint {
-    /// What the environment says; nothing in a release build.
-    ///
-    /// # Panics
-    ///
-    /// Where it says something that is no place.
-    pub fn of_process() -> Option<Arc<Self>> {
-        if !cfg!(debug_assertions) {
-            return None;
-        }
+/// What the environment says; nothing in a release build.
+///
+/// # Panics
+///
+/// Where it says something that is no place.
+fn of_process() -> Option<&'static Arc<CrashPoint>> {
+    static POINT: OnceLock<Option<Arc<CrashPoint>>> = OnceLock::new();
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    let read = || {
         let text = std::env::var(VARIABLE)
             .ok()
             .filter(|text| !text.is_empty())?;
-        let point = Self::parse(&text);
+        let point = CrashPoint::parse(&text);
         assert!(point.is_some(), "{VARIABLE}={text} is not a place");
         point.map(Arc::new)
-    }
+    };
+    POINT.get_or_init(read).as_ref()
+}
 
+impl CrashPoint {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let when = match parts.next()? {
@@ -133,35 +137,39 @@ struct Crashing<T: ?Sized> {
 }
 
 /// The same ports, with a point between any two of their steps.
-pub fn around(ports: Ports, point: Option<&Arc<CrashPoint>>) -> Ports {
-    let Some(at) = point else {
+pub fn around(ports: Ports) -> Ports {
+    let Some(point) = of_process() else {
         return ports;
     };
     Ports {
-        store: around_store(ports.store, point),
-        shared: crashing(ports.shared, at),
-        questions: crashing(ports.questions, at),
+        store: crashing(ports.store, point),
+        shared: crashing(ports.shared, point),
+        questions: crashing(ports.questions, point),
         ..ports
     }
 }
 
 /// The same store, with a point before and after each write.
-pub fn around_store(store: Arc<dyn Store>, point: Option<&Arc<CrashPoint>>) -> Arc<dyn Store> {
-    match point {
+pub fn around_store(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    match of_process() {
         Some(point) => crashing(store, point),
         None => store,
     }
 }
 
-/// The same outbox and broker, with a point before and after each step.
-pub fn around_relay(
-    outbox: Arc<dyn Outbox>,
-    publisher: Arc<dyn Publisher>,
-    point: Option<&Arc<CrashPoint>>,
-) -> (Arc<dyn Outbox>, Arc<dyn Publisher>) {
-    match point {
-        Some(point) => (crashing(outbox, point), crashing(publisher, point)),
-        None => (outbox, publisher),
+/// The same outbox, with a point before and after each step.
+pub fn around_outbox(outbox: Arc<dyn Outbox>) -> Arc<dyn Outbox> {
+    match of_process() {
+        Some(point) => crashing(outbox, point),
+        None => outbox,
+    }
+}
+
+/// The same broker, with a point before and after each publishing.
+pub fn around_publisher(publisher: Arc<dyn Publisher>) -> Arc<dyn Publisher> {
+    match of_process() {
+        Some(point) => crashing(publisher, point),
+        None => publisher,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The port: taken at once, opened when there is something to say.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -15,6 +15,17 @@ const BACKLOG: i32 = 2_048;
 pub struct Reserved {
     socket: Socket,
     address: SocketAddr,
+}
+
+/// An open port.
+pub struct Door(Socket);
+
+impl Door {
+    /// From now on whoever connects is refused; connections that were accepted stay.
+    pub fn close(&self) {
+        // Where it is closed already, there is nothing to do.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 impl Reserved {
@@ -72,18 +83,19 @@ impl Reserved {
         self.address
     }
 
-    /// Opens the port.
+    /// Opens the port. The door closes it again, whoever accepts connections meanwhile.
     ///
     /// # Errors
     ///
     /// [`AppError::Listen`] where another program was faster.
-    pub fn open(self) -> Result<TcpListener, AppError> {
+    pub fn open(self) -> Result<(TcpListener, Door), AppError> {
         let opened = self
             .socket
             .listen(BACKLOG)
-            .and_then(|()| self.socket.set_nonblocking(true));
+            .and_then(|()| self.socket.set_nonblocking(true))
+            .and_then(|()| self.socket.try_clone());
         match opened {
-            Ok(()) => Ok(self.socket.into()),
+            Ok(door) => Ok((self.socket.into(), Door(door))),
             Err(error) => Err(AppError::Listen {
                 address: self.address.to_string(),
                 reason: error.to_string(),

@@ -3,7 +3,9 @@
 mod backends;
 mod broken;
 mod crash_points;
+mod links;
 mod listener;
+mod orders;
 mod recovery;
 mod serving;
 
@@ -13,9 +15,9 @@ pub use serving::{Running, start};
 use std::io;
 
 use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+use self::orders::Orders;
 use crate::adapters::QuestionsError;
 use crate::adapters::store::{PostgresOpenError, StoreOpenError};
 use crate::observability;
@@ -78,16 +80,19 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
     let io = io_runtime()?;
     let broken = broken::watch();
     let served = actix_rt::System::new().block_on(async {
-        let running = start(settings, io.handle().clone(), broken::mark_thread).await?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => info!("told to stop by SIGTERM"),
-            _ = interrupt.recv() => info!("told to stop by SIGINT"),
-            () = broken.notified() => {
-                error!("a thread that must not panic has panicked");
-                return Err(AppError::Broken);
+        let mut orders = Orders::listen()?;
+        // A start may last: whatever is waited for, an order to stop is followed.
+        let running = tokio::select! {
+            running = start(settings, io.handle().clone(), broken::mark_thread) => running?,
+            () = orders.stop() => {
+                info!("stopped before everything was back");
+                return Ok(());
             }
+            () = broken.notified() => return Err(panicked()),
+        };
+        tokio::select! {
+            () = orders.stop() => {}
+            () = broken.notified() => return Err(panicked()),
         }
         running.stop().await;
         info!("stopped");
@@ -96,6 +101,11 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
     // Whatever still runs there belongs to callers who are gone; every write has been answered.
     io.shutdown_background();
     served
+}
+
+fn panicked() -> AppError {
+    error!("a thread that must not panic has panicked");
+    AppError::Broken
 }
 
 /// Where backends are called: away from the threads of actors and of HTTP.

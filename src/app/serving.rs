@@ -10,13 +10,14 @@ use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use metrics::gauge;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::AppError;
-use super::backends::{Neighbours, open_store};
-use super::crash_points::{self, CrashPoint};
-use super::listener::Reserved;
+use super::backends::{Neighbours, OpenedStore, open_store};
+use super::crash_points;
+use super::links::Links;
+use super::listener::{Door, Reserved};
 use super::recovery::recover;
 use crate::actors::CoreSettings;
 use crate::actors::board::Board;
@@ -26,17 +27,28 @@ use crate::adapters::store::Writer;
 use crate::adapters::{InProcessSessions, SystemClock};
 use crate::domain::limits::REQUEST_READ_MS;
 use crate::edge::{self, Backend, Edge};
-use crate::observability::{self, RECOVERY_SECONDS};
-use crate::ports::{Clock, Ports, Store};
-use crate::settings::Settings;
+use crate::observability::{self, Needed, NeededBackends, RECOVERY_SECONDS};
+use crate::ports::{Clock, LiveState, Ports, Store};
+use crate::settings::{Database, Settings};
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
 /// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Once the server stops, whoever calls is still answered, with 503, for this long at least: callers
+/// of a port that is closed at once see connections that end without an answer.
+const ANSWERED_FOR: Duration = Duration::from_millis(250);
+/// Time to answer those whose connection was taken last.
+const LAST_TAKEN_FOR: Duration = Duration::from_millis(100);
+/// The process has ended this long after it was told to stop, whatever does not answer.
+const ENDED_WITHIN: Duration = Duration::from_millis(9_250);
 /// What is under way in the store gets this much more when everything else has had its time.
-const LAST_WRITES: Duration = Duration::from_secs(1);
+const LAST_WRITES: Duration = Duration::from_millis(500);
+/// What is left of [`ENDED_WITHIN`] for announcements and the mirror, whatever happened before.
+const LAST_NEWS: Duration = Duration::from_millis(500);
+/// Wait before what was stored is read again, where the database went away in between.
+const RECOVER_AGAIN: Duration = Duration::from_secs(1);
 /// How often what is only kept for a while is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -45,6 +57,7 @@ pub struct Running {
     address: SocketAddr,
     edge: web::Data<Edge>,
     http: ServerHandle,
+    door: Door,
     core: Arbiter,
     roster: Addr<RosterActor>,
     writer: Arc<Writer>,
@@ -71,12 +84,13 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
     let render_metrics = observability::start_metrics();
     let edge = Edge::new(settings.clone(), reserved.address().port(), render_metrics);
     let edge = web::Data::new(edge);
-    let recovery = actix_rt::spawn(recovered(settings, io, mark_thread));
+    let needed = Arc::clone(&edge.needed);
+    let recovery = actix_rt::spawn(recovered(settings, needed, io, mark_thread));
     tokio::pin!(recovery);
     let early = timeout(OPEN_WITHIN, &mut recovery).await;
     let early = early.ok().map(flatten).transpose()?;
     let address = reserved.address();
-    let http = serve(edge.clone(), reserved)?;
+    let (http, door) = serve(edge.clone(), reserved)?;
     let recovered = match early {
         Some(recovered) => recovered,
         None => {
@@ -96,6 +110,7 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
         address,
         edge,
         http,
+        door,
         core: recovered.core,
         roster,
         writer: recovered.writer,
@@ -109,19 +124,16 @@ fn flatten<T>(joined: Result<Result<T, AppError>, tokio::task::JoinError>) -> Re
 
 async fn recovered(
     settings: Settings,
+    needed: Arc<NeededBackends>,
     io: Handle,
     mark_thread: fn(),
 ) -> Result<Recovered, AppError> {
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
-    let store = open_store(&settings.database, &as_clock, &io).await?;
-    let recovering = Arc::clone(&store.writer) as Arc<dyn Store>;
-    let crash_point = CrashPoint::of_process();
-    let recovering = crash_points::around_store(recovering, crash_point.as_ref());
-    let live = recover(&*store.records, &*recovering, &clock).await?;
+    let links = Links::open(&settings, &needed, &io)?;
+    let (store, live) = stored(&settings.database, &needed, &clock, &io).await?;
     let board = Arc::new(Board::default());
-    let crash = crash_point.as_ref();
-    let neighbours = Neighbours::build(&settings, &store, &live, &board, &as_clock, &io, crash)?;
+    let neighbours = Neighbours::build(&settings, &store, links, &live, &board, &as_clock, &io)?;
     let ports = Ports {
         clock: as_clock.clone(),
         store: Arc::clone(&neighbours.store),
@@ -129,7 +141,7 @@ async fn recovered(
         questions: Arc::clone(&neighbours.questions),
         mirror: Arc::clone(&neighbours.mirror),
     };
-    let ports = crash_points::around(ports, crash);
+    let ports = crash_points::around(ports);
     let core_settings = CoreSettings {
         timeouts: settings.timeouts,
         matches_max: settings.limits.matches_max,
@@ -166,10 +178,35 @@ async fn recovered(
     })
 }
 
-fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppError> {
+/// Opens the store and reads what is in it. A database server that goes away meanwhile is waited for.
+async fn stored(
+    database: &Database,
+    needed: &NeededBackends,
+    clock: &Arc<SystemClock>,
+    io: &Handle,
+) -> Result<(OpenedStore, LiveState), AppError> {
+    let as_clock: Arc<dyn Clock> = clock.clone();
+    loop {
+        let store = open_store(database, needed, &as_clock, io).await?;
+        let writer = crash_points::around_store(Arc::clone(&store.writer) as Arc<_>);
+        let away = match recover(&*store.records, &*writer, clock).await {
+            Ok(live) => return Ok((store, live)),
+            Err(away) => away,
+        };
+        if !matches!(database, Database::Postgres(_)) {
+            return Err(away.into());
+        }
+        needed.note(Needed::PostgreSql, Err(away.reason));
+        // What is in doubt there is settled by reading everything again.
+        drop(store);
+        sleep(RECOVER_AGAIN).await;
+    }
+}
+
+fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
     let settings = &edge.settings;
     let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
-    let listener = reserved.open()?;
+    let (listener, door) = reserved.open()?;
     let mut server = HttpServer::new(move || edge::app(edge.clone()))
         .on_connect(|connection, _| {
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
@@ -190,13 +227,13 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<ServerHandle, AppE
     let server = server.listen(listener)?.run();
     let handle = server.handle();
     actix_rt::spawn(server);
-    Ok(handle)
+    Ok((handle, door))
 }
 
 fn tidy(edge: web::Data<Edge>) {
     actix_rt::spawn(async move {
         loop {
-            tokio::time::sleep(TIDY_EVERY).await;
+            sleep(TIDY_EVERY).await;
             edge.forget_quiet_users();
             observability::tidy_metrics();
         }
@@ -216,13 +253,24 @@ impl Running {
     }
 
     /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
-    /// stored. Takes no longer than `SHUTDOWN_SECONDS`.
+    /// stored. Requests get `SHUTDOWN_SECONDS`, and all together less than 10 s.
     pub async fn stop(self) {
+        let end = Instant::now() + ENDED_WITHIN;
         let limit = Duration::from_millis(self.edge.settings.shutdown_ms);
+        let limit = limit.min(ENDED_WITHIN - LAST_WRITES - LAST_NEWS);
         self.edge.stop();
         let orderly = async {
             // Clients reconnect and find everything.
             let _ = self.roster.send(CloseSockets).await;
+            // The port stays open until the last request is answered.
+            sleep(ANSWERED_FOR).await;
+            self.edge.in_flight.none().await;
+            // A connection that is taken when the workers are told to stop ends without an answer,
+            // so the last ones are taken before.
+            self.http.pause().await;
+            self.door.close();
+            sleep(LAST_TAKEN_FOR).await;
+            self.edge.in_flight.none().await;
             self.http.stop(true).await;
             self.writer.close().await;
         };
@@ -233,6 +281,8 @@ impl Running {
             }
         }
         self.core.stop();
-        self.neighbours.stop().await;
+        if timeout_at(end, self.neighbours.stop()).await.is_err() {
+            warn!("announcements and the mirror are left as they are");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Handler, Message};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 use super::state::{Backend, Edge, Stage};
@@ -14,15 +14,25 @@ use crate::actors::roster::RosterActor;
 use crate::domain::{Breach, Guarantee, Timestamp};
 use crate::observability::breached;
 
-/// Longest wait for an answer that needs the store only, in milliseconds.
-pub const ANSWER_WITHIN_MS: u64 = 2_000;
-/// Longest wait for a confirmation, which may have to look for a question, in milliseconds.
-pub const CONFIRM_WITHIN_MS: u64 = 5_000;
+/// Longest wait for an answer that needs the store only, in milliseconds: whoever asks hears within
+/// a second that it is away.
+pub const ANSWER_WITHIN_MS: u64 = 900;
+/// Longest wait for the confirmation that opens a session, for which a question is looked for, in
+/// milliseconds: it is answered within 5 s.
+pub const CONFIRM_WITHIN_MS: u64 = 4_800;
+const _: () = assert!(
+    ANSWER_WITHIN_MS < 1_000 && CONFIRM_WITHIN_MS < 5_000,
+    "as promised"
+);
+
+/// How often is looked whether waiting any longer makes sense.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a request may take beyond its limit on a machine that is busy.
 const HANGS_AFTER: Duration = Duration::from_secs(2);
 
-/// Sends the command that `command` makes of a deadline and a place for the answer.
+/// Sends the command that `command` makes of a deadline and a place for the answer, and waits for
+/// that for [`ANSWER_WITHIN_MS`].
 ///
 /// # Errors
 ///
@@ -30,7 +40,27 @@ const HANGS_AFTER: Duration = Duration::from_secs(2);
 /// in time: then the command may still be carried out, and asking again tells.
 pub async fn call<M, T>(
     edge: &Edge,
+    command: impl FnOnce(Timestamp, Reply<T>) -> M,
+) -> Result<(T, &Backend), ApiError>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+    RosterActor: Handler<M>,
+    <RosterActor as Actor>::Context: ToEnvelope<RosterActor, M>,
+{
+    call_and_wait(edge, ANSWER_WITHIN_MS, |_| false, command).await
+}
+
+/// Like [`call`], but waits up to `within_ms` as long as `goes_on`; what is to be stored first has
+/// no more time than there.
+///
+/// # Errors
+///
+/// As those of [`call`].
+pub async fn call_and_wait<M, T>(
+    edge: &Edge,
     within_ms: u64,
+    goes_on: impl Fn(&Backend) -> bool,
     command: impl FnOnce(Timestamp, Reply<T>) -> M,
 ) -> Result<(T, &Backend), ApiError>
 where
@@ -44,19 +74,25 @@ where
     }
     let backend = edge.backend()?;
     let (reply, mut answer) = oneshot::channel();
-    let deadline = backend.clock.now().plus_ms(within_ms);
+    let deadline = backend.clock.now().plus_ms(ANSWER_WITHIN_MS);
     backend
         .roster
         .try_send(command(deadline, reply))
         .map_err(|_| ApiError::Busy)?;
     let began = Instant::now();
     let limit = Duration::from_millis(within_ms);
-    let answered = match tokio::time::timeout(limit, &mut answer).await {
-        Ok(answered) => answered.ok(),
-        // Closing first settles the race with an answer that comes just now.
-        Err(_) => {
-            answer.close();
-            answer.try_recv().ok()
+    let mut patience = Duration::from_millis(ANSWER_WITHIN_MS);
+    let answered = loop {
+        match timeout_at(began + patience, &mut answer).await {
+            Ok(answered) => break answered.ok(),
+            Err(_) if patience < limit && goes_on(backend) => {
+                patience = (began.elapsed() + LOOK_EVERY).min(limit);
+            }
+            // Closing first settles the race with an answer that comes just now.
+            Err(_) => {
+                answer.close();
+                break answer.try_recv().ok();
+            }
         }
     };
     if let Some(breach) = hung(began.elapsed(), limit) {

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 
 use super::wire;
 use crate::domain::{InvalidValue, TicketId};
+use crate::observability::Needed;
 use crate::ports::Away;
 
 /// A request that fails, for a reason that its caller can act on.
@@ -111,6 +112,12 @@ pub enum ApiError {
     /// What was stored is not back yet.
     #[error("The server is starting: try again in a moment")]
     Starting,
+    /// What was stored is not back yet, or nothing can be stored now, and this is why.
+    #[error("The server is not ready: it waits for {}", wire::names(waiting_for))]
+    NotReady {
+        /// What does not answer.
+        waiting_for: Vec<Needed>,
+    },
     /// The server stops.
     #[error("The server is stopping: try again in a moment")]
     Stopping,
@@ -125,6 +132,7 @@ impl ApiError {
         match self {
             Self::TooManyRequests { retry_after_s } => Some(*retry_after_s),
             Self::Busy | Self::Unavailable | Self::Starting | Self::Stopping => Some(1),
+            Self::NotReady { .. } => Some(1),
             Self::QuestionUnavailable | Self::TooManySockets => Some(2),
             Self::InvalidBody(_)
             | Self::InvalidValue(_)
@@ -186,6 +194,7 @@ impl ResponseError for ApiError {
             | Self::Unavailable
             | Self::QuestionUnavailable
             | Self::Starting
+            | Self::NotReady { .. }
             | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -215,6 +224,9 @@ impl ResponseError for ApiError {
         if let Self::DuplicateRequest { ticket, matched } = self {
             body.request_id = Some(ticket.0);
             body.status = Some(if *matched { "matched" } else { "pending" });
+        }
+        if let Self::NotReady { waiting_for } = self {
+            body.waiting_for = waiting_for.iter().map(|it| it.label()).collect();
         }
         response.json(body)
     }

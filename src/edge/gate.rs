@@ -4,10 +4,10 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
@@ -29,6 +29,10 @@ pub async fn pass<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let began = tokio::time::Instant::now();
+    // Counted before the look at the stage: whoever stops waits for those who still saw it serve, and
+    // for nobody who is refused.
+    let flight = edge.in_flight.begin();
+    let _flight = (edge.stage() != Stage::Stopping).then_some(flight);
     let method = request.method().clone();
     let path = request.path().to_owned();
     let request_id = Uuid::new_v4();
@@ -44,7 +48,8 @@ pub async fn pass<B: MessageBody + 'static>(
             }
         },
     };
-    let outcome = outcome.map(|response| with_headers(response, request_id));
+    let is_stopping = edge.stage() == Stage::Stopping;
+    let outcome = outcome.map(|response| with_headers(response, request_id, is_stopping));
     let status = match &outcome {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
@@ -108,7 +113,16 @@ fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Box
 }
 
 /// What every answer carries: how browsers are to take it, and the id under which the log knows it.
-fn with_headers<B>(mut response: ServiceResponse<B>, request_id: Uuid) -> ServiceResponse<B> {
+fn with_headers<B>(
+    mut response: ServiceResponse<B>,
+    request_id: Uuid,
+    is_stopping: bool,
+) -> ServiceResponse<B> {
+    if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Whoever goes on using the connection would see it end without an answer.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

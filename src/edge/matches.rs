@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::auth::AuthenticatedUser;
 use super::body;
-use super::calls::{CONFIRM_WITHIN_MS, call};
+use super::calls::{CONFIRM_WITHIN_MS, call_and_wait};
 use super::docs::{answers::ProposalAnswered, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
@@ -59,7 +59,13 @@ pub async fn answer(
         deadline,
         reply,
     };
-    let (answer, backend) = call(&edge, CONFIRM_WITHIN_MS, command).await?;
+    // Once both confirmations are stored a question is looked for, which takes longer than storing.
+    let goes_on = |backend: &Backend| {
+        let view = backend.board.find_match(match_id);
+        matches!(view, Some(MatchView::Opening)) && !backend.store.is_stuck()
+    };
+    let called = call_and_wait(&edge, CONFIRM_WITHIN_MS, goes_on, command);
+    let (answer, backend) = called.await?;
     match answer {
         Some(ProposalAnswer::WaitingForPartner) => {
             Ok(HttpResponse::Ok().json(WaitingForPartner::new(match_id)))

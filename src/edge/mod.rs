@@ -6,6 +6,7 @@ mod calls;
 pub mod dev_token;
 mod docs;
 mod error;
+mod flight;
 mod gate;
 mod matches;
 mod operations;

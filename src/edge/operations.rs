@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
+use futures_util::future::join;
 use metrics::gauge;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -15,15 +16,16 @@ use super::auth::Operator;
 use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Backend, Edge, Stage};
-use super::wire::{Health, Status};
+use super::wire::{Health, Readiness, Status};
 use crate::actors::board::MatchView;
 use crate::domain::{TicketId, Write, WriteOutcome};
 use crate::observability::{
-    BUCKETS, MATCHES_OPEN, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
+    BUCKETS, MATCHES_OPEN, Needed, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
 };
+use crate::settings::Database;
 
 /// Longest wait for a write that shows whether the store takes any, in milliseconds.
-const PROBE_WITHIN_MS: u64 = 1_000;
+const PROBE_WITHIN_MS: u64 = 900;
 
 /// What this is, where it runs, and that it answers.
 #[utoipa::path(
@@ -70,9 +72,9 @@ pub async fn livez() -> HttpResponse {
     responses(
         (
             status = 200,
-            description = "It is.",
-            body = Status,
-            example = json!({ "status": "ready" })
+            description = "It is. What does not answer meanwhile is named.",
+            body = Readiness,
+            example = json!({ "status": "ready", "waiting_for": ["redis"] })
         ),
         failures::Readiness,
     ),
@@ -80,15 +82,37 @@ pub async fn livez() -> HttpResponse {
 )]
 pub async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, ApiError> {
     match edge.stage() {
-        Stage::Starting => Err(ApiError::Starting),
+        Stage::Starting => match edge.needed.awaited() {
+            nothing if nothing.is_empty() => Err(ApiError::Starting),
+            waiting_for => Err(ApiError::NotReady { waiting_for }),
+        },
         Stage::Stopping => Err(ApiError::Stopping),
         Stage::Ready => {
             let backend = edge.backend()?;
-            backend.records.ping().await?;
-            takes_writes(backend).await?;
-            Ok(HttpResponse::Ok().json(Status { status: "ready" }))
+            // Both at the same time, so that whoever asks hears within a second.
+            let (answers, takes_writes) = join(backend.records.ping(), takes_writes(backend)).await;
+            if let Err(away) = answers {
+                return Err(without_database(&edge).unwrap_or_else(|| away.into()));
+            }
+            if let Err(error) = takes_writes {
+                return Err(without_database(&edge).unwrap_or(error));
+            }
+            let waiting_for = edge.needed.awaited();
+            Ok(HttpResponse::Ok().json(Readiness::new(&waiting_for)))
         }
     }
+}
+
+/// Nothing can be stored now; where the database is a server, it is named with what else is away.
+fn without_database(edge: &Edge) -> Option<ApiError> {
+    if !matches!(edge.settings.database, Database::Postgres(_)) {
+        return None;
+    }
+    let mut waiting_for = edge.needed.awaited();
+    if !waiting_for.contains(&Needed::PostgreSql) {
+        waiting_for.insert(0, Needed::PostgreSql);
+    }
+    Some(ApiError::NotReady { waiting_for })
 }
 
 /// Sends a write through the store that changes nothing: it is about a ticket that cannot be.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::auth::AuthenticatedUser;
 use super::body;
-use super::calls::{ANSWER_WITHIN_MS, call};
+use super::calls::call;
 use super::docs::{answers::SessionText, failures};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
@@ -131,7 +131,7 @@ pub async fn leave(
         deadline,
         reply,
     };
-    let (answer, backend) = call(&edge, ANSWER_WITHIN_MS, command).await?;
+    let (answer, backend) = call(&edge, command).await?;
     let status = match answer {
         Some(LeaveAnswer::Left) => "left",
         Some(LeaveAnswer::NotMember) => return Err(ApiError::SessionNotFound),

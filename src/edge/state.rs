@@ -7,10 +7,12 @@ use actix::Addr;
 
 use super::auth::{AuthenticatedUser, Verifier};
 use super::error::ApiError;
+use super::flight::InFlight;
 use super::rate::AskLimiter;
 use super::ws::places::SocketGate;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
+use crate::observability::NeededBackends;
 use crate::ports::{Clock, FallbackSessions, Records, SharedSessions, Store, Users};
 use crate::settings::Settings;
 
@@ -23,6 +25,10 @@ pub struct Edge {
     pub settings: Settings,
     /// The port that is listened on.
     pub port: u16,
+    /// Which servers answer that this one needs.
+    pub needed: Arc<NeededBackends>,
+    /// The requests that are being answered.
+    pub in_flight: InFlight,
     pub(super) verifier: Verifier,
     pub(super) asks: AskLimiter,
     pub(super) sockets: Arc<SocketGate>,
@@ -72,6 +78,8 @@ impl Edge {
             sockets: Arc::new(SocketGate::new(settings.sockets)),
             settings,
             port,
+            needed: Arc::default(),
+            in_flight: InFlight::default(),
             render_metrics,
             stage: AtomicU8::new(Stage::Starting as u8),
             backend: OnceLock::new(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::auth::AuthenticatedUser;
 use super::body;
-use super::calls::{ANSWER_WITHIN_MS, call};
+use super::calls::call;
 use super::docs::failures;
 use super::error::ApiError;
 use super::state::Edge;
@@ -44,7 +44,7 @@ pub async fn open(
         deadline,
         reply,
     };
-    match call(&edge, ANSWER_WITHIN_MS, command).await?.0 {
+    match call(&edge, command).await?.0 {
         AskAnswer::Ticket { ticket, matched } => {
             Ok(HttpResponse::Ok().json(RequestCreated::new(&ticket, matched)))
         }
@@ -119,7 +119,7 @@ pub async fn withdraw(
         deadline,
         reply,
     };
-    let (answer, backend) = call(&edge, ANSWER_WITHIN_MS, command).await?;
+    let (answer, backend) = call(&edge, command).await?;
     match answer {
         Some(WithdrawAnswer::Withdrawn) => Ok(HttpResponse::Ok().json(Message {
             message: "Match request cancelled",

@@ -20,6 +20,8 @@ const WAIT_MS_MAX: u64 = 24 * 3_600_000;
 const SESSION_MS_MAX: u64 = 30 * WAIT_MS_MAX;
 /// The longest time between two pings, in milliseconds; gateways cut long before.
 const PING_MS_MAX: u64 = 3_600_000;
+/// The longest time that sent announcements are kept, in milliseconds: a year.
+const RETENTION_MS_MAX: u64 = 365 * WAIT_MS_MAX;
 /// The longest orderly stop, in milliseconds: exit within 10 s is promised.
 const SHUTDOWN_MS_MAX: u64 = 9_999;
 /// More than one machine can hold of anything.
@@ -59,6 +61,8 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let limits = limits(reader);
     let ask_rate = ask_rate(reader);
     let sockets = sockets(reader);
+    let retention = SHORTEST_MS..=RETENTION_MS_MAX;
+    let outbox_retention_ms = reader.seconds("OUTBOX_RETENTION_SECONDS", retention);
     let shutdown_ms = reader.seconds("SHUTDOWN_SECONDS", SHORTEST_MS..=SHUTDOWN_MS_MAX);
     if let Some(environment) = environment
         .as_ref()
@@ -81,6 +85,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         limits: limits?,
         ask_rate: ask_rate?,
         sockets: sockets?,
+        outbox_retention_ms: outbox_retention_ms?,
         shutdown_ms: shutdown_ms?,
         rows: Vec::new(),
     };

@@ -57,6 +57,8 @@ pub struct Settings {
     pub ask_rate: AskRate,
     /// How sockets are kept.
     pub sockets: Sockets,
+    /// How long announcements are kept that were sent, or only logged, in milliseconds.
+    pub outbox_retention_ms: u64,
     /// Time to finish what is in flight when stopping, in milliseconds.
     pub shutdown_ms: u64,
     rows: Vec<Row>,

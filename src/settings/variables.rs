@@ -223,6 +223,12 @@ pub const VARIABLES: &[Variable] = &[
         "Silence after which a socket is dropped; at least twice `SOCKET_PING_SECONDS`.",
     ),
     plain(
+        "OUTBOX_RETENTION_SECONDS",
+        "86400",
+        "How long a `match.found` event stays in the database after RabbitMQ has taken it, or after \
+         it was logged where there is no `RABBITMQ_URL`.",
+    ),
+    plain(
         "SHUTDOWN_SECONDS",
         "8",
         "Time to finish what is in flight when stopping; less than 10.",

@@ -15,13 +15,14 @@ use super::recent::Recent;
 use crate::observability::{SERVICE_CALLS, SERVICE_SECONDS};
 use crate::ports::{Away, BearerToken, Users};
 
-/// Longest time of a call.
-const CALL_MAX: Duration = Duration::from_secs(2);
+/// Longest time of a call. With the wait for a turn, a caller hears within a second that nobody can
+/// say who they are.
+const CALL_MAX: Duration = Duration::from_millis(750);
 /// Its body is not looked at.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Calls in flight at a time, and the longest wait for one of them to end.
 const CALLS_MAX: usize = 256;
-const TURN_MAX: Duration = Duration::from_millis(500);
+const TURN_MAX: Duration = Duration::from_millis(200);
 /// How long an answer holds: whoever is locked out is out after this.
 const ADMITTED_FOR: Duration = Duration::from_secs(30);
 const REFUSED_FOR: Duration = Duration::from_secs(5);

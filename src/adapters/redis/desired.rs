@@ -67,14 +67,14 @@ impl Desired {
     pub(super) fn note(&mut self, change: &QueueChange) -> bool {
         match change {
             QueueChange::Waits(ticket) => {
-                let written = self
-                    .tickets
-                    .get(&ticket.id)
-                    .is_some_and(|entry| entry.written);
-                let entry = Entry {
-                    written,
-                    ..Entry::waiting(ticket)
-                };
+                let mut entry = Entry::waiting(ticket);
+                if let Some(known) = self.tickets.get(&ticket.id) {
+                    // Every ticket that was there at the start is heard of again.
+                    if known.waits && known.line == entry.line {
+                        return false;
+                    }
+                    entry.written = known.written;
+                }
                 self.tickets.insert(ticket.id, entry);
                 self.change(ticket.id)
             }
@@ -274,6 +274,17 @@ mod tests {
         desired.confirm(&removal);
 
         assert_eq!(ids(&desired.take_changes(9)), [(ticket(1).id, true)]);
+    }
+
+    #[test]
+    fn what_is_known_already_is_not_written_again() {
+        let mut desired = Desired::new([ticket(1)]);
+        desired.begin_rewrite();
+
+        let wakes = desired.note(&waits(1));
+
+        assert!(!wakes);
+        assert_eq!(desired.take_changes(9), []);
     }
 
     #[test]

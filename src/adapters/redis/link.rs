@@ -14,12 +14,16 @@ use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
+use super::debts::Debts;
 use crate::domain::{SessionId, TicketId};
 use crate::observability::REDIS_FAILURES;
 use crate::ports::Away;
 
-/// Longest time that a call may take, all its commands together.
-const CALL_MAX: Duration = Duration::from_secs(1);
+/// Longest time that a call may take, all its commands together: whoever waits for it has less than a
+/// second himself, and other things to do.
+const CALL_MAX: Duration = Duration::from_millis(500);
+/// After a call without an answer, nobody else is kept waiting for so long; then one call tries again.
+const REST: Duration = Duration::from_millis(250);
 /// Calls in a row without an answer after which the connection is taken for dead: a peer that
 /// vanished without a word would otherwise hold it for many minutes.
 const SILENCES_MAX: u32 = 3;
@@ -60,6 +64,9 @@ pub struct RedisLink {
     /// One attempt to connect at a time: when the last one failed, and why.
     connecting: tokio::sync::Mutex<Option<(Instant, RedisError)>>,
     silences: AtomicU32,
+    /// While Redis does not answer: when it may be asked again.
+    rests_until: Mutex<Option<Instant>>,
+    pub(super) debts: Debts,
     key_prefix: String,
 }
 
@@ -81,6 +88,8 @@ pub(super) enum Request {
 pub(super) enum CallError {
     /// There was no answer in time.
     Silent,
+    /// It was not asked, because it did not answer a moment ago.
+    Resting,
     /// Redis, or the connection to it, said this.
     Said(RedisError),
     /// The runtime ends.
@@ -113,6 +122,8 @@ impl RedisLink {
             current: Mutex::new(None),
             connecting: tokio::sync::Mutex::new(None),
             silences: AtomicU32::new(0),
+            rests_until: Mutex::new(None),
+            debts: Debts::default(),
             key_prefix: options.key_prefix.clone(),
         }))
     }
@@ -131,6 +142,9 @@ impl RedisLink {
         self: &Arc<Self>,
         request: impl Into<Request>,
     ) -> Result<T, CallError> {
+        if !self.may_ask() {
+            return Err(CallError::Resting);
+        }
         let (link, request) = (Arc::clone(self), request.into());
         let sending = async move { timeout(CALL_MAX, link.send(request)).await };
         let outcome = match self.io.spawn(sending).await {
@@ -240,14 +254,34 @@ impl RedisLink {
         pattern + glob
     }
 
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        let guard = self.rests_until.lock();
+        guard.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call may be made. While Redis does not answer, one at a time finds out.
+    fn may_ask(&self) -> bool {
+        let mut rests_until = self.rests_until();
+        let Some(until) = *rests_until else {
+            return true;
+        };
+        let now = Instant::now();
+        if until <= now {
+            *rests_until = Some(now + CALL_MAX + REST);
+        }
+        until <= now
+    }
+
     fn judge<T>(&self, outcome: &Result<T, CallError>) {
         if outcome.is_err() {
             counter!(REDIS_FAILURES).increment(1);
         }
         if !matches!(outcome, Err(CallError::Silent)) {
             self.silences.store(0, Ordering::Relaxed);
+            *self.rests_until() = None;
             return;
         }
+        *self.rests_until() = Some(Instant::now() + REST);
         if self.silences.fetch_add(1, Ordering::Relaxed) + 1 < SILENCES_MAX {
             return;
         }
@@ -298,7 +332,8 @@ impl CallError {
 impl From<CallError> for Away {
     fn from(error: CallError) -> Self {
         let reason = match error {
-            CallError::Silent => format!("no answer within {} s", CALL_MAX.as_secs()),
+            CallError::Silent => format!("no answer within {} ms", CALL_MAX.as_millis()),
+            CallError::Resting => "it did not answer a moment ago".to_owned(),
             CallError::Said(error) => error.to_string(),
             CallError::Ending => "the server is stopping".to_owned(),
         };

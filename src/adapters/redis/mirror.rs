@@ -16,9 +16,11 @@ use uuid::Uuid;
 use super::desired::{Change, Desired, Line};
 use super::link::{CallError, RedisLink};
 use super::marker::Marker;
+use super::sessions::RedisSessions;
+use crate::adapters::SystemClock;
 use crate::domain::{BucketKey, SessionRecord, Ticket, TicketId};
 use crate::observability::{MIRROR_BEHIND, MIRROR_REWRITES};
-use crate::ports::{QueueChange, QueueMirror};
+use crate::ports::{Away, QueueChange, QueueMirror};
 
 /// How long changes gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
@@ -28,7 +30,7 @@ pub(super) const CHUNK: usize = 512;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// First and longest wait after a failure.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_millis(500);
 /// How long the last changes may take when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
@@ -54,6 +56,7 @@ struct Shared {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     pub(super) link: Arc<RedisLink>,
+    sessions: RedisSessions,
     pub(super) open: OpenSessions,
     pub(super) marker: Marker,
     /// Which run of the Redis server we wrote to; a restart may have lost a second of writes.
@@ -79,6 +82,7 @@ impl RedisMirror {
         let io = link.io().clone();
         let writer = Writer {
             shared: shared.clone(),
+            sessions: RedisSessions::new(Arc::clone(&link), Arc::new(SystemClock::new())),
             link,
             open,
             marker: Marker::new(Uuid::new_v4()),
@@ -149,7 +153,7 @@ impl Writer {
                     retry = RETRY_FIRST;
                 }
                 Err(error) => {
-                    let reason = crate::ports::Away::from(error).reason;
+                    let reason = error.reason;
                     if !std::mem::replace(&mut away, true) {
                         warn!(reason, "the mirror waits for Redis: {reason}");
                     }
@@ -169,7 +173,16 @@ impl Writer {
         }
     }
 
-    async fn step(&mut self) -> Result<(), CallError> {
+    /// Tells Redis all that it was not told.
+    async fn step(&mut self) -> Result<(), Away> {
+        self.write_changes().await?;
+        for id in self.link.debts.failed() {
+            self.sessions.write_owed(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_changes(&mut self) -> Result<(), CallError> {
         if Instant::now() >= self.next_check && !self.desired().is_lost() {
             self.check().await?;
         }

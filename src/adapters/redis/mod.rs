@@ -1,5 +1,6 @@
 //! The queues' mirror and the shared sessions on Redis.
 
+mod debts;
 mod desired;
 mod fallback;
 mod link;

@@ -161,9 +161,14 @@ impl Writer {
         self.link.query(pipe).await
     }
 
-    /// Writes the keys of the open sessions that are not there.
+    /// Writes the keys of the open sessions that are not there. Those that are there may not say who
+    /// has left.
     async fn write_sessions(&self) -> Result<(), CallError> {
         let sessions = (self.open)();
+        for session in sessions.iter().filter(|session| session.left != [false; 2]) {
+            self.link.debts.owe(session);
+            self.link.debts.fail(session.id);
+        }
         for sessions in sessions.chunks(CHUNK) {
             let mut pipe = redis::pipe();
             for session in sessions {

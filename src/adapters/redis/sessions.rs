@@ -82,6 +82,43 @@ impl RedisSessions {
         replace.arg(found).arg(text).arg(ttl_ms(session));
         self.link.query(replace).await
     }
+
+    /// Writes who has left session `id`, as far as Redis was not told; what fails stays owed.
+    pub(super) async fn write_owed(&self, id: SessionId) -> Result<(), Away> {
+        let written = self.try_write_owed(id).await;
+        match &written {
+            Ok(Some(told)) => self.link.debts.settle(told),
+            Ok(None) => {}
+            Err(_) => self.link.debts.fail(id),
+        }
+        written.map(|_| ())
+    }
+
+    async fn try_write_owed(&self, id: SessionId) -> Result<Option<SessionRecord>, Away> {
+        for _ in 0..TRIES_MAX {
+            let found = self.find(id).await?;
+            let Some(session) = self.link.debts.of(id) else {
+                return Ok(None);
+            };
+            let written = match found {
+                Found::Nothing if session.ends_at <= self.clock.now() => true,
+                found @ (Found::Nothing | Found::Foreign) => {
+                    let ours = documents::new_session(&session).map_err(unwritable)?;
+                    let only_if_absent = matches!(found, Found::Nothing);
+                    self.set(&session, ours, only_if_absent).await?
+                }
+                Found::Text(found) => {
+                    let text = String::from_utf8_lossy(&found);
+                    let text = documents::with_members(&text, &session).map_err(unwritable)?;
+                    self.replace(&session, found, text).await?
+                }
+            };
+            if written {
+                return Ok(Some(session));
+            }
+        }
+        Err(contended())
+    }
 }
 
 #[async_trait]
@@ -120,25 +157,8 @@ impl SharedSessions for RedisSessions {
     }
 
     async fn write_left(&self, session: &SessionRecord) -> Result<(), Away> {
-        for _ in 0..TRIES_MAX {
-            let written = match self.find(session.id).await? {
-                Found::Nothing if session.ends_at <= self.clock.now() => return Ok(()),
-                found @ (Found::Nothing | Found::Foreign) => {
-                    let ours = documents::new_session(session).map_err(unwritable)?;
-                    let only_if_absent = matches!(found, Found::Nothing);
-                    self.set(session, ours, only_if_absent).await?
-                }
-                Found::Text(found) => {
-                    let text = String::from_utf8_lossy(&found);
-                    let text = documents::with_members(&text, session).map_err(unwritable)?;
-                    self.replace(session, found, text).await?
-                }
-            };
-            if written {
-                return Ok(());
-            }
-        }
-        Err(contended())
+        self.link.debts.owe(session);
+        self.write_owed(session.id).await
     }
 
     async fn remove(&self, id: SessionId) -> Result<(), Away> {

@@ -1,6 +1,9 @@
 //! Sends what waits in the outbox to the broker.
 
 mod decisions;
+mod retention;
+
+pub use retention::LoggedOutbox;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +12,10 @@ use metrics::{counter, gauge};
 use rand::Rng;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use self::decisions::{Held, Round, Verdicts, retry_wait};
+use self::retention::Retention;
 use crate::domain::{EventId, Timestamp};
 use crate::observability::{
     EVENTS_FAILED, EVENTS_GIVEN_UP, EVENTS_PUBLISHED, EVENTS_UNROUTABLE, OUTBOX_OLDEST, OUTBOX_ROWS,
@@ -24,11 +28,6 @@ const BATCH: usize = 256;
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
 const WARN_EVERY: Duration = Duration::from_secs(30);
-/// How often sent announcements are removed.
-const REMOVE_EVERY: Duration = Duration::from_secs(30);
-/// Sent announcements that are removed in one step, and steps in a row.
-const REMOVE_STEP: usize = 500;
-const REMOVE_STEPS_MAX: usize = 20;
 /// Rounds in a row that failed as a whole after which the first announcement is put off: should it
 /// be what breaks the connection, the others pass.
 const FAILED_ROUNDS_MAX: u32 = 3;
@@ -61,6 +60,7 @@ pub struct OutboxRelay {
     clock: Arc<dyn Clock>,
     woken: Arc<Notify>,
     options: RelayOptions,
+    retention: Retention,
     held: Held,
     /// Confirmed by the broker, but not yet marked.
     unmarked: Vec<EventId>,
@@ -97,12 +97,14 @@ impl OutboxRelay {
         woken: Arc<Notify>,
         options: RelayOptions,
     ) -> Self {
+        let (stored, time) = (Arc::clone(&outbox), Arc::clone(&clock));
         Self {
             outbox,
             publisher,
             clock,
             woken,
             options,
+            retention: Retention::new(stored, time, options.retention_ms),
             held: Held::default(),
             unmarked: Vec::new(),
             failed_rounds: 0,
@@ -114,16 +116,15 @@ impl OutboxRelay {
 
     /// Runs until `stop` becomes true; what is in flight by then is finished first.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let (mut next_measure, mut next_removal) = (Instant::now(), Instant::now());
+        let mut next_measure = Instant::now();
         while !*stop.borrow() {
             let next = self.round().await;
             if Instant::now() >= next_measure {
                 next_measure = Instant::now() + MEASURE_EVERY;
                 self.measure().await;
             }
-            if next == Next::Idle && Instant::now() >= next_removal {
-                next_removal = Instant::now() + REMOVE_EVERY;
-                self.remove_sent().await;
+            if next == Next::Idle {
+                self.retention.remove_sent_when_due().await;
             }
             match next {
                 Next::GoOn => {}
@@ -263,32 +264,6 @@ impl OutboxRelay {
             let oldest_ms = backlog.oldest.map_or(0, |oldest| now.ms_since(oldest));
             gauge!(OUTBOX_ROWS).set(backlog.rows as f64);
             gauge!(OUTBOX_OLDEST).set(oldest_ms as f64 / 1_000.0);
-        }
-    }
-
-    /// Removes what was sent long ago, in small steps: others write to the same store.
-    async fn remove_sent(&self) {
-        let retention_ms = i64::try_from(self.options.retention_ms).unwrap_or(i64::MAX);
-        let before = self.clock.now().as_ms().saturating_sub(retention_ms);
-        let mut removed = 0;
-        for _ in 0..REMOVE_STEPS_MAX {
-            let before = Timestamp::from_ms(before);
-            match self.outbox.remove_sent(before, REMOVE_STEP).await {
-                Ok(rows) => {
-                    removed += rows;
-                    if rows < REMOVE_STEP {
-                        break;
-                    }
-                }
-                Err(_) => break,
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        if removed > 0 {
-            info!(
-                removed,
-                "{removed} announcements that were sent long ago were removed"
-            );
         }
     }
 }

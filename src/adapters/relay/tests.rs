@@ -307,3 +307,23 @@ async fn what_was_sent_is_removed_after_its_retention() {
     assert_eq!(scene.outbox.rows.lock().unwrap().len(), 0);
     scene.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_logged_is_removed_after_the_same_time_and_not_before() {
+    let outbox = Arc::<FakeOutbox>::default();
+    (0..1_200).for_each(|number| {
+        outbox.add(number, number);
+    });
+    let clock = Arc::new(SystemClock::starting_at(at_ms(1_000)));
+    let logged = LoggedOutbox::new(outbox.clone(), clock, 60_000);
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(logged.run(stopped));
+
+    sleep(Duration::from_secs(55)).await;
+    assert_eq!(outbox.unsent(), 1_200);
+    sleep(Duration::from_secs(65)).await;
+
+    assert_eq!(outbox.rows.lock().unwrap().len(), 0);
+    stop.send_replace(true);
+    task.await.unwrap();
+}

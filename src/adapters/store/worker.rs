@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{gauge, histogram};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::{sleep, timeout};
 
 use super::group::{Entry, Group};
 use super::writer::{GroupError, GroupStore};
-use crate::domain::limits::{RETRY_FIRST_MS, RETRY_MAX_MS};
 use crate::observability::{STORE_GROUP_SIZE, STORE_QUEUE_DEPTH};
 use crate::ports::Clock;
 
@@ -21,6 +20,13 @@ use crate::ports::Clock;
 const CONTENDED_TRIES_MAX: u32 = 5;
 /// Longest wait before such a group is tried again, in milliseconds; the real one is random.
 const CONTENDED_WAIT_MAX_MS: u64 = 20;
+/// How long a group may run before its worker counts as stuck: shorter than callers wait, so that
+/// they hear what became of their writes, and longer than a slow disk takes.
+const STUCK_AFTER: Duration = Duration::from_millis(800);
+/// First and longest wait before a store that is away is tried again. The longest one is short,
+/// because everybody waits for it once the store is back.
+const AWAY_FIRST: Duration = Duration::from_millis(50);
+const AWAY_MAX: Duration = Duration::from_millis(400);
 
 /// What the workers of one writer share.
 pub(super) struct Shared {
@@ -28,8 +34,8 @@ pub(super) struct Shared {
     pub(super) group_max: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
-    /// Workers that do not know the outcome of a commit.
-    pub(super) in_doubt: AtomicUsize,
+    /// Workers whose store does not answer.
+    pub(super) stuck: watch::Sender<usize>,
     /// Workers that have not ended.
     pub(super) working: watch::Sender<usize>,
 }
@@ -58,6 +64,19 @@ impl Queues {
         }
     }
 
+    /// The next one that is to be refused; nothing where no more will come.
+    async fn next(&mut self, refuses: Refuses) -> Option<Entry> {
+        if refuses == Refuses::Urgent {
+            return self.urgent.recv().await;
+        }
+        tokio::select! {
+            biased;
+            Some(entry) = self.urgent.recv() => Some(entry),
+            Some(entry) = self.patient.recv() => Some(entry),
+            else => None,
+        }
+    }
+
     fn close(&mut self) {
         self.urgent.close();
         self.patient.close();
@@ -76,12 +95,26 @@ impl Drop for Share {
 /// Runs one group at a time.
 pub(super) struct Worker<S> {
     store: S,
-    close: watch::Receiver<bool>,
     is_away: bool,
     /// From which the waits are drawn that are random.
     waits: StdRng,
     // The last field, so that this worker says that it has ended after all else is dropped.
-    shared: Share,
+    intake: Intake,
+}
+
+/// Where a worker takes its writes from.
+struct Intake {
+    close: watch::Receiver<bool>,
+    share: Share,
+}
+
+/// What a stuck worker refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuses {
+    /// For which somebody waits: the store may answer yet.
+    Urgent,
+    /// All of it: the store is away, and what follows from time must be made anew.
+    All,
 }
 
 /// What comes after a run in vain.
@@ -92,6 +125,10 @@ enum Next {
     Again(Group, u64),
     /// These groups, at once.
     Split([Group; 2]),
+    /// The same group once the store can be reached, but not before so long.
+    Settle(Group, Duration),
+    /// The group is done with; the next one once the store can be reached.
+    Recover,
 }
 
 impl<S: GroupStore> Worker<S> {
@@ -101,26 +138,130 @@ impl<S: GroupStore> Worker<S> {
         close: watch::Receiver<bool>,
         waits: StdRng,
     ) -> Self {
+        let share = Share(shared);
         Self {
             store,
-            close,
             is_away: false,
             waits,
-            shared: Share(shared),
+            intake: Intake { close, share },
         }
     }
 
     /// Works until the writer is closed and all that was taken is answered.
     pub(super) async fn work(mut self) {
-        while let Some(entries) = self.take().await {
+        while let Some(entries) = self.intake.take().await {
             histogram!(STORE_GROUP_SIZE).record(entries.len() as f64);
             self.write(Group::new(entries)).await;
         }
     }
 
+    async fn write(&mut self, group: Group) {
+        let mut groups = VecDeque::from([group]);
+        while let Some(group) = groups.pop_front() {
+            let now = self.intake.shared().clock.now();
+            let Some(group) = group.without_overdue(now) else {
+                continue;
+            };
+            match self.intake.watch(self.store.run(group.writes())).await {
+                Ok(outcomes) => {
+                    self.is_back();
+                    group.answer(outcomes);
+                }
+                Err(error) => match self.after(error, group) {
+                    Next::Nothing => {}
+                    Next::Again(group, wait_ms) => {
+                        sleep(Duration::from_millis(wait_ms)).await;
+                        groups.push_front(group);
+                    }
+                    Next::Split([first, second]) => {
+                        groups.push_front(second);
+                        groups.push_front(first);
+                    }
+                    Next::Settle(group, wait) => {
+                        self.recover(wait).await;
+                        groups.push_front(group);
+                    }
+                    Next::Recover => {
+                        let mut close = self.intake.close.clone();
+                        tokio::select! {
+                            biased;
+                            () = self.recover(Duration::ZERO) => {}
+                            _ = close.wait_for(|close| *close) => {}
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn after(&mut self, error: GroupError, mut group: Group) -> Next {
+        group.tries += 1;
+        match error {
+            GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
+                let wait_ms = self.waits.random_range(1..=CONTENDED_WAIT_MAX_MS);
+                return Next::Again(group, wait_ms);
+            }
+            // Smaller groups, until the write that does not fit stands alone.
+            GroupError::Unfit(_) if !group.is_single() => return Next::Split(group.halves()),
+            GroupError::Unfit(ref reason) => {
+                tracing::error!(reason, "the store does not take a write: {reason}");
+                group.refuse("unfit");
+                return Next::Nothing;
+            }
+            GroupError::Unknown(ref reason) if !group.in_doubt => {
+                tracing::warn!(reason, "the answer to a commit was lost: {reason}");
+                group.in_doubt = true;
+                group.tries = 0;
+                return Next::Settle(group, Duration::ZERO);
+            }
+            // The store answers, and others were in the way each time.
+            GroupError::Contended(ref reason) => {
+                tracing::warn!(reason, "writes cannot be stored: {error}");
+                group.refuse("contended");
+                return Next::Nothing;
+            }
+            GroupError::Away(_) | GroupError::Unknown(_) => {}
+        }
+        if !std::mem::replace(&mut self.is_away, true) {
+            tracing::warn!("writes cannot be stored: {error}");
+        }
+        if group.in_doubt {
+            let wait = AWAY_FIRST * (1 << (group.tries - 1).min(8));
+            return Next::Settle(group, wait.min(AWAY_MAX));
+        }
+        group.refuse("away");
+        Next::Recover
+    }
+
+    fn is_back(&mut self) {
+        if std::mem::take(&mut self.is_away) {
+            tracing::info!("writes are stored again");
+        }
+    }
+
+    /// Lets `wait` pass, then tries until the store can be reached.
+    async fn recover(&mut self, wait: Duration) {
+        let store = &mut self.store;
+        let reached = async move {
+            sleep(wait).await;
+            let mut wait = AWAY_FIRST;
+            while store.reach().await.is_err() {
+                sleep(wait).await;
+                wait = (wait * 2).min(AWAY_MAX);
+            }
+        };
+        self.intake.stuck(reached, Refuses::All).await;
+    }
+}
+
+impl Intake {
+    fn shared(&self) -> &Shared {
+        &self.share.0
+    }
+
     /// What waits now, or what comes next; nothing once the writer is closed and all is taken.
     async fn take(&mut self) -> Option<Vec<Entry>> {
-        let shared = &self.shared.0;
+        let shared = &self.share.0;
         let mut queues = shared.queues.lock().await;
         let mut taken = Vec::new();
         loop {
@@ -150,112 +291,63 @@ impl<S: GroupStore> Worker<S> {
         }
     }
 
-    async fn write(&mut self, group: Group) {
-        let mut groups = VecDeque::from([group]);
-        while let Some(group) = groups.pop_front() {
-            let now = self.shared.0.clock.now();
-            let Some(group) = group.without_overdue(now) else {
-                continue;
-            };
-            match self.store.run(group.writes()).await {
-                Ok(outcomes) => {
-                    self.is_back();
-                    group.answer(outcomes);
-                }
-                Err(error) => match self.after(error, group) {
-                    Next::Nothing => {}
-                    Next::Again(group, wait_ms) => {
-                        self.wait(wait_ms, group.in_doubt).await;
-                        groups.push_front(group);
-                    }
-                    Next::Split([first, second]) => {
-                        groups.push_front(second);
-                        groups.push_front(first);
-                    }
-                },
-            }
+    /// Awaits a run, which may take long where the store is frozen.
+    async fn watch<T>(&self, run: impl Future<Output = T>) -> T {
+        let mut run = pin!(run);
+        match timeout(STUCK_AFTER, &mut run).await {
+            Ok(done) => done,
+            Err(_) => self.stuck(run, Refuses::Urgent).await,
         }
     }
 
-    fn after(&mut self, error: GroupError, mut group: Group) -> Next {
-        group.tries += 1;
-        match error {
-            GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
-                let wait_ms = self.waits.random_range(1..=CONTENDED_WAIT_MAX_MS);
-                return Next::Again(group, wait_ms);
-            }
-            // Smaller groups, until the write that does not fit stands alone.
-            GroupError::Unfit(_) if !group.is_single() => return Next::Split(group.halves()),
-            GroupError::Unfit(ref reason) => {
-                tracing::error!(reason, "the store does not take a write: {reason}");
-                group.refuse("unfit");
-                return Next::Nothing;
-            }
-            GroupError::Unknown(ref reason) if !group.in_doubt => {
-                tracing::warn!(reason, "the answer to a commit was lost: {reason}");
-                group.in_doubt = true;
-                group.tries = 0;
-                return Next::Again(group, 0);
-            }
-            GroupError::Contended(_) | GroupError::Away(_) | GroupError::Unknown(_) => {}
-        }
-        if !std::mem::replace(&mut self.is_away, true) {
-            tracing::warn!("writes cannot be stored: {error}");
-        }
-        if group.in_doubt {
-            let wait_ms = RETRY_FIRST_MS << (group.tries - 1).min(8);
-            return Next::Again(group, wait_ms.min(RETRY_MAX_MS));
-        }
-        group.refuse("away");
-        Next::Nothing
-    }
-
-    fn is_back(&mut self) {
-        if std::mem::take(&mut self.is_away) {
-            tracing::info!("writes are stored again");
-        }
-    }
-
-    /// Lets time pass before a group is run again. Where every worker is in doubt, this one answers
-    /// what comes meanwhile: nobody waits for a store that is away.
-    async fn wait(&mut self, wait_ms: u64, in_doubt: bool) {
-        if wait_ms == 0 {
-            return;
-        }
-        let mut passed = pin!(tokio::time::sleep(Duration::from_millis(wait_ms)));
-        if !in_doubt {
-            return passed.await;
-        }
-        let shared = Arc::clone(&self.shared.0);
-        let _doubt = Doubt::new(&shared);
+    /// Awaits what this worker is stuck with. Where all are stuck, it answers meanwhile what comes:
+    /// nobody waits for a store that is away.
+    async fn stuck<T>(&self, work: impl Future<Output = T>, refuses: Refuses) -> T {
+        let mut work = pin!(work);
+        let _stuck = Stuck::new(self.shared());
+        let mut stuck = self.shared().stuck.subscribe();
         loop {
-            if shared.in_doubt.load(Ordering::Acquire) < shared.workers {
-                return passed.await;
-            }
             tokio::select! {
                 biased;
-                () = &mut passed => return,
-                taken = self.take() => match taken {
-                    Some(entries) => Group::new(entries).refuse("away"),
-                    None => return passed.await,
-                },
+                done = &mut work => return done,
+                entry = self.next_refused(&mut stuck, refuses) => entry.refuse("away"),
+            }
+        }
+    }
+
+    /// The next write, as long as all workers are stuck.
+    async fn next_refused(&self, stuck: &mut watch::Receiver<usize>, refuses: Refuses) -> Entry {
+        let shared = self.shared();
+        loop {
+            // An error says that there is nobody to change it, and it is held by what is shared.
+            let _ = stuck.wait_for(|stuck| *stuck == shared.workers).await;
+            let next = async {
+                match shared.queues.lock().await.next(refuses).await {
+                    Some(entry) => entry,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = stuck.wait_for(|stuck| *stuck < shared.workers) => {}
+                entry = next => return entry,
             }
         }
     }
 }
 
-/// Counts a worker that does not know the outcome of a commit.
-struct Doubt<'a>(&'a Shared);
+/// Counts a worker whose store does not answer.
+struct Stuck<'a>(&'a Shared);
 
-impl<'a> Doubt<'a> {
+impl<'a> Stuck<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.in_doubt.fetch_add(1, Ordering::AcqRel);
+        shared.stuck.send_modify(|stuck| *stuck += 1);
         Self(shared)
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for Stuck<'_> {
     fn drop(&mut self) {
-        self.0.in_doubt.fetch_sub(1, Ordering::AcqRel);
+        self.0.stuck.send_modify(|stuck| *stuck -= 1);
     }
 }

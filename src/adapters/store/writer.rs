@@ -4,7 +4,6 @@
 //! has gathered while the one before it ran, so commits stay few.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -29,6 +28,11 @@ pub trait GroupStore: Send + 'static {
         &mut self,
         writes: Arc<[Write]>,
     ) -> impl Future<Output = Result<Vec<WriteOutcome>, GroupError>> + Send;
+
+    /// Tries to reach the backend again after a run that found it away.
+    fn reach(&mut self) -> impl Future<Output = Result<(), GroupError>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// Why a group has no outcomes; each variant carries what the backend said.
@@ -76,6 +80,7 @@ pub struct Writer {
     patient: mpsc::UnboundedSender<Entry>,
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
+    stuck: watch::Receiver<usize>,
 }
 
 impl Writer {
@@ -94,12 +99,13 @@ impl Writer {
         };
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
+        let (now_stuck, stuck) = watch::channel(0);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             group_max: options.group_max,
             clock: Arc::clone(clock),
             workers: stores.len(),
-            in_doubt: AtomicUsize::new(0),
+            stuck: now_stuck,
             working: now_working,
         });
         for (number, store) in stores.into_iter().enumerate() {
@@ -115,6 +121,7 @@ impl Writer {
             patient,
             close,
             working,
+            stuck,
         }
     }
 
@@ -148,6 +155,10 @@ impl Store for Writer {
             Err(TrySendError::Closed(entry)) => entry.refuse("closed"),
         }
     }
+
+    fn is_stuck(&self) -> bool {
+        *self.stuck.borrow() > 0
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +182,7 @@ mod tests {
         script: Arc<StdMutex<VecDeque<GroupError>>>,
         runs: Arc<StdMutex<Vec<Vec<u32>>>>,
         gate: Arc<Semaphore>,
+        reachable: Arc<Semaphore>,
     }
 
     impl Fake {
@@ -179,6 +191,16 @@ mod tests {
                 script: Arc::new(StdMutex::new(script.into_iter().collect())),
                 runs: Arc::default(),
                 gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+                reachable: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            }
+        }
+
+        /// Cannot be reached again until permits are added.
+        fn unreachable(script: impl IntoIterator<Item = GroupError>) -> Self {
+            let reachable = Arc::new(Semaphore::new(0));
+            Self {
+                reachable,
+                ..Self::new(script)
             }
         }
 
@@ -222,6 +244,11 @@ mod tests {
                 return Err(GroupError::Unfit("thirteen".into()));
             }
             Ok(vec![WriteOutcome::Stored; writes.len()])
+        }
+
+        async fn reach(&mut self) -> Result<(), GroupError> {
+            self.reachable.acquire().await.unwrap().forget();
+            Ok(())
         }
     }
 
@@ -384,6 +411,60 @@ mod tests {
 
         assert_eq!(refused, Ok(WriteOutcome::Unavailable));
         assert_eq!(again, Ok(WriteOutcome::Stored));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_store_keeps_nobody_waiting_who_has_a_deadline() {
+        let fake = Fake::closed();
+        let writer = fake.writer(16);
+        let under_way = submit(&writer, 0, Some(at_ms(60_000)));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let early = submit(&writer, 1, Some(at_ms(60_000)));
+        let patient = submit(&writer, 2, None);
+        assert!(!writer.is_stuck());
+
+        let early = tokio::time::timeout(Duration::from_millis(150), early).await;
+        let later = submit(&writer, 3, Some(at_ms(60_000)));
+        let later = tokio::time::timeout(Duration::from_millis(1), later).await;
+
+        assert_eq!(early, Ok(Ok(WriteOutcome::Unavailable)));
+        assert_eq!(later, Ok(Ok(WriteOutcome::Unavailable)));
+        assert!(writer.is_stuck());
+        fake.gate.add_permits(9);
+        assert_eq!(under_way.await, Ok(WriteOutcome::Stored));
+        assert_eq!(patient.await, Ok(WriteOutcome::Stored));
+        assert!(!writer.is_stuck());
+        assert_eq!(fake.runs(), [vec![0], vec![2]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_store_cannot_be_reached_everything_is_refused_at_once() {
+        let fake = Fake::unreachable([GroupError::Away("no route".into())]);
+        let writer = fake.writer(16);
+        let found_out = submit(&writer, 0, None).await;
+
+        let refused = [Some(at_ms(60_000)), None].map(|deadline| submit(&writer, 1, deadline));
+        for refused in refused {
+            let refused = tokio::time::timeout(Duration::from_millis(1), refused).await;
+            assert_eq!(refused, Ok(Ok(WriteOutcome::Unavailable)));
+        }
+
+        assert_eq!(found_out, Ok(WriteOutcome::Unavailable));
+        fake.reachable.add_permits(1);
+        settle().await;
+        assert_eq!(submit(&writer, 2, None).await, Ok(WriteOutcome::Stored));
+        assert_eq!(fake.runs(), [vec![0], vec![2]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_does_not_wait_for_a_store_that_cannot_be_reached() {
+        let fake = Fake::unreachable([GroupError::Away("no route".into())]);
+        let writer = fake.writer(16);
+        let refused = submit(&writer, 0, None).await;
+
+        writer.close().await;
+
+        assert_eq!(refused, Ok(WriteOutcome::Unavailable));
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ use super::samples;
 use crate::domain::InvalidValue;
 use crate::edge::error::ApiError;
 use crate::edge::wire::{AskBody, ConfirmBody, LeaveBody, Problem, TokenBody};
+use crate::observability::Needed;
 
 macro_rules! failures {
     ($($(#[$doc:meta])+ $name:ident => $errors:expr;)+) => {$(
@@ -91,7 +92,12 @@ failures! {
         ApiError::Stopping,
     ];
     /// Of finding out whether new work is taken.
-    Readiness => [ApiError::Starting, ApiError::Stopping, ApiError::Unavailable];
+    Readiness => [
+        ApiError::Starting,
+        ApiError::NotReady { waiting_for: vec![Needed::PostgreSql] },
+        ApiError::Stopping,
+        ApiError::Unavailable,
+    ];
     /// Of what answers until the server has stopped.
     UntilStopped => [ApiError::Starting];
     /// Of what needs a server that serves and nothing else.

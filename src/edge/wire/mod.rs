@@ -18,6 +18,7 @@ use super::docs::{samples, values};
 use crate::domain::{
     MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp, UserId,
 };
+use crate::observability::Needed;
 use crate::ports::StoredStatus;
 
 /// A token.
@@ -48,6 +49,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = values::LiveStatus, required = false)]
     pub status: Option<&'static str>,
+    /// Of readiness: the servers that do not answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub waiting_for: Vec<&'static str>,
 }
 
 /// The body of an error with this status code.
@@ -63,7 +68,14 @@ pub fn problem(status: u16, detail: &str) -> Problem {
         status_code: error.map(|_| status),
         request_id: None,
         status: None,
+        waiting_for: Vec::new(),
     }
+}
+
+/// Names for a sentence.
+pub fn names(needed: &[Needed]) -> String {
+    let names: Vec<_> = needed.iter().map(|it| it.name()).collect();
+    names.join(" and ")
 }
 
 /// A ticket, as `POST /request` answers it.
@@ -322,6 +334,25 @@ pub struct Health<'a> {
     pub service: &'a str,
     /// The port.
     pub port: u16,
+}
+
+/// What `GET /readyz` answers while work is taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Always ready where the code is 200.
+    pub status: &'static str,
+    /// The servers that do not answer now: what needs them waits, and all else goes on.
+    pub waiting_for: Vec<&'static str>,
+}
+
+impl Readiness {
+    /// Ready, although these do not answer.
+    pub fn new(waiting_for: &[Needed]) -> Self {
+        Self {
+            status: "ready",
+            waiting_for: waiting_for.iter().map(|it| it.label()).collect(),
+        }
+    }
 }
 
 /// The JSON text of a session with its members from our own record, and what is missing of the

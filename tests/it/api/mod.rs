@@ -3,7 +3,7 @@
 mod auth;
 mod bad_input;
 mod configuration;
-mod crash;
+pub mod crash;
 mod guarantees;
 mod matches;
 mod operations;

@@ -10,7 +10,7 @@ mod opening_sqlite;
 mod postgres;
 #[expect(clippy::disallowed_methods, reason = "a measurement of real time")]
 mod postgres_speed;
-mod private_postgres;
+mod postgres_tls;
 mod questions;
 #[expect(clippy::disallowed_methods, reason = "brokers take real time")]
 mod rabbitmq;

@@ -13,17 +13,18 @@ use matchmaker::ports::Clock;
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
-use super::private_postgres::{self, PrivateDatabase, Server};
 use super::subject::{
-    StoppedClock, Subject, at_ms, confirm, connect, ticket, ticket_id, up_to_match, up_to_session,
+    StoppedClock, Subject, admin, at_ms, confirm, connect, ticket, ticket_id, up_to_match,
+    up_to_session,
 };
+use crate::servers::{self, PASSWORD, Postgres, PrivateDatabase};
 
-async fn texts(client: &Client, query: &str) -> Vec<String> {
+pub(super) async fn texts(client: &Client, query: &str) -> Vec<String> {
     let rows = client.query(query, &[]).await.expect(query);
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn open_error(url: &str) -> PostgresOpenError {
+pub(super) async fn open_error(url: &str) -> PostgresOpenError {
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
     let options = PostgresOptions::default();
     let opened = PostgresStore::open(url, options, &clock, &Handle::current()).await;
@@ -33,7 +34,7 @@ async fn open_error(url: &str) -> PostgresOpenError {
 #[tokio::test]
 async fn every_statement_walks_along_an_index_on_fresh_tables() {
     let store = Subject::on_postgres().await;
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
     client
         .batch_execute("SET search_path = matchmaker")
         .await
@@ -82,8 +83,8 @@ async fn every_statement_walks_along_an_index_on_fresh_tables() {
 
 #[tokio::test]
 async fn tables_of_others_are_left_alone() {
-    let database = private_postgres::database().await;
-    let client = database.admin().await;
+    let database = servers::postgres().database();
+    let client = admin(&database).await;
     let foreign = "CREATE TABLE public.tickets (id integer); INSERT INTO public.tickets VALUES (7);
         CREATE TABLE public.__diesel_schema_migrations (version text, run_on timestamp);";
     client.batch_execute(foreign).await.expect("foreign tables");
@@ -112,7 +113,7 @@ async fn tables_of_others_are_left_alone() {
 
 #[tokio::test]
 async fn servers_that_start_together_bring_the_tables_up_to_date_once() {
-    let database = Arc::new(private_postgres::database().await);
+    let database = Arc::new(servers::postgres().database());
 
     let servers = (0..6).map(|_| {
         let database = Arc::clone(&database);
@@ -142,7 +143,7 @@ fn pg_type(of_sqlite: &str, table: &str, column: &str) -> &'static str {
 #[tokio::test]
 async fn the_schema_is_what_the_migrations_make() {
     let store = Subject::on_postgres().await;
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
 
     for (table, described) in super::schema::described() {
         let query = format!(
@@ -171,7 +172,7 @@ async fn objects(database: &PrivateDatabase) -> Vec<String> {
         "coalesce(pg_get_indexdef(c.oid), c.relkind::text)",
         "CASE WHEN c.relkind = 'i' THEN pg_get_indexdef(c.oid) ELSE c.relkind::text END",
     );
-    texts(&database.admin().await, &query).await
+    texts(&admin(database).await, &query).await
 }
 
 #[tokio::test]
@@ -210,7 +211,7 @@ async fn the_database_itself_refuses_what_must_not_be() {
     let store = Subject::on_postgres().await;
     store.stores(up_to_session(1, [1, 2])).await;
     store.stores(up_to_match(2, [3, 4])).await;
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
     client
         .batch_execute("SET search_path = matchmaker")
         .await
@@ -253,7 +254,7 @@ async fn the_database_itself_refuses_what_must_not_be() {
 
 #[tokio::test]
 async fn what_cannot_be_opened_says_why_without_the_password() {
-    let database = private_postgres::database().await;
+    let database = servers::postgres().database();
     let missing = open_error(&database.url().replace("/test_", "/missing_")).await;
     let away = open_error("postgresql://u:secret@127.0.0.1:1/m").await;
     let no_tls = open_error(&format!("{}?sslmode=require", database.url())).await;
@@ -269,6 +270,7 @@ async fn what_cannot_be_opened_says_why_without_the_password() {
     assert!(away.is_away(), "{away:?}");
     for error in [missing, away, no_tls] {
         assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(!error.to_string().contains(PASSWORD), "{error}");
         assert!(
             error.to_string().starts_with("PostgreSQL at 127.0.0.1:"),
             "{error}"
@@ -280,7 +282,7 @@ async fn what_cannot_be_opened_says_why_without_the_password() {
 async fn a_group_that_meets_a_lock_is_tried_again() {
     let store = Subject::on_postgres().await;
     store.stores(up_to_match(1, [1, 2])).await;
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
     let lock = "BEGIN; SELECT FROM matchmaker.matches FOR UPDATE";
     client.batch_execute(lock).await.expect("the lock is free");
 
@@ -301,7 +303,7 @@ async fn a_group_that_meets_a_lock_is_tried_again() {
 #[tokio::test]
 async fn connections_that_are_cut_are_made_again() {
     let store = Subject::on_postgres().await;
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
     let cut = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
@@ -324,10 +326,8 @@ async fn connections_that_are_cut_are_made_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_is_said_within_a_second() {
-    let server = tokio::task::spawn_blocking(|| Server::start(""))
-        .await
-        .expect("it starts");
-    let database = server.database().await;
+    let server = Postgres::own();
+    let database = server.database();
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
     let options = PostgresOptions::default();
     let opened = PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await;
@@ -335,8 +335,7 @@ async fn a_server_that_is_away_is_said_within_a_second() {
     let records: &dyn matchmaker::ports::Records = &*records;
     assert_eq!(records.ping().await, Ok(()));
 
-    drop(server);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.kill();
     let began = Instant::now();
     let away = records.ping().await;
     let (done, outcome) = tokio::sync::oneshot::channel();
@@ -347,79 +346,4 @@ async fn a_server_that_is_away_is_said_within_a_second() {
     assert!(away.is_err());
     assert_eq!(outcome, Ok(WriteOutcome::Unavailable));
     assert!(began.elapsed() < Duration::from_secs(1));
-    // There is no server left to drop it on.
-    std::mem::forget(database);
-}
-
-/// A certificate of its own for 127.0.0.1 and a server that shows it.
-fn server_with_tls(folder: &std::path::Path) -> Server {
-    let [certificate, key] = ["server.pem", "key.pem"].map(|name| folder.join(name));
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pg",
-        ])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-out")
-        .arg(&certificate)
-        .arg("-keyout")
-        .arg(&key)
-        .output()
-        .expect("there is openssl");
-    assert!(made.status.success(), "{made:?}");
-    private_postgres::give_to_server(folder);
-    Server::start(&format!(
-        "-c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
-        certificate.display(),
-        key.display()
-    ))
-}
-
-#[tokio::test]
-async fn tls_is_spoken_as_the_address_asks() {
-    let folder = tempfile::tempdir_in("/tmp").expect("a temporary folder");
-    let server = server_with_tls(folder.path());
-    let database = server.database().await;
-    let roots = folder.path().join("server.pem");
-    let address = |mode: &str| format!("{}?sslmode={mode}", database.url());
-    let with_roots = |mode: &str| format!("{}&sslrootcert={}", address(mode), roots.display());
-    let encrypted = "SELECT DISTINCT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
-        WHERE application_name = 'matchmaker'";
-    let client = database.admin().await;
-    let clock: Arc<dyn Clock> = StoppedClock::at(0);
-
-    for (url, is_encrypted) in [
-        (address("disable"), "false"),
-        (address("prefer"), "true"),
-        (address("require"), "true"),
-        (with_roots("require"), "true"),
-        (with_roots("verify-ca"), "true"),
-        (with_roots("verify-full"), "true"),
-        (
-            with_roots("verify-ca").replace("127.0.0.1", "localhost"),
-            "true",
-        ),
-    ] {
-        let options = PostgresOptions::default();
-        let opened = PostgresStore::open(&url, options, &clock, &Handle::current()).await;
-        let (writer, records) = opened.expect(&url);
-        let records: Arc<dyn matchmaker::ports::Records> = records;
-        assert_eq!(records.ping().await, Ok(()), "{url}");
-        assert_eq!(texts(&client, encrypted).await, [is_encrypted], "{url}");
-        drop(records);
-        writer.close().await;
-        let gone = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
-            WHERE application_name = 'matchmaker'";
-        texts(&client, gone).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let unknown = open_error(&address("verify-full")).await;
-    let other_host = open_error(&with_roots("verify-full").replace("127.0.0.1", "localhost")).await;
-    for refused in [unknown, other_host] {
-        assert!(
-            matches!(refused, PostgresOpenError::Refused { .. }),
-            "{refused}"
-        );
-        assert!(refused.to_string().contains("certificate"), "{refused}");
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use matchmaker::domain::{Side, Write, WriteOutcome};
 
-use super::subject::{Subject, confirm, open_session, proposal, ticket};
+use super::subject::{Subject, admin, confirm, open_session, proposal, ticket};
 
 const PAIRS: u64 = 10_000;
 /// Writes that wait at the same moment; fewer than the writer takes.
@@ -47,7 +47,7 @@ async fn postgres_speed() {
     });
     timed(&store, "OpenTicket again", mixed.collect()).await;
 
-    let client = store.database().admin().await;
+    let client = admin(store.database()).await;
     let insert =
         "INSERT INTO matchmaker.tickets SELECT gen_random_uuid(), 'crowd-' || n, 'easy', 'x',
         'x', 'waiting', NULL, n, n, false, 0, 0, '[]' FROM generate_series(1, 100000) n";

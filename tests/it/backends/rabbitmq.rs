@@ -2,20 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Connection, ConnectionProperties, Consumer};
 use matchmaker::adapters::{RabbitOptions, RabbitPublisher};
 use matchmaker::ports::{Announcement, Published, Publisher};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::subject::{at_ms, event_id, session_id};
-use crate::servers::{self, RabbitMq};
+use crate::servers::{self, Collaboration, RabbitMq};
 
-const QUEUE: &str = "collaboration_session_created";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn publisher_to(url: &str) -> RabbitPublisher {
@@ -35,64 +30,6 @@ pub(super) fn announcement(number: u64) -> Announcement {
         created_at: at_ms(1_762_756_823_999),
         session_ends_at: at_ms(i64::MAX),
         attempts: 0,
-    }
-}
-
-/// The queue as the collaboration service declares it, and its consumer.
-pub(super) struct Collaboration {
-    _connection: Connection,
-    consumer: Consumer,
-}
-
-impl Collaboration {
-    pub(super) async fn listen(url: &str) -> lapin::Result<Self> {
-        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
-        let durable = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        channel
-            .queue_declare(QUEUE.into(), durable, FieldTable::default())
-            .await?;
-        channel
-            .queue_bind(
-                QUEUE.into(),
-                "matching.events".into(),
-                "match.found".into(),
-                QueueBindOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
-        let consumer = channel
-            .basic_consume(
-                QUEUE.into(),
-                "collaboration".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
-        Ok(Self {
-            _connection: connection,
-            consumer,
-        })
-    }
-
-    /// The next message; nothing when the connection is lost.
-    pub(super) async fn next(&mut self) -> Option<(BasicProperties, String)> {
-        let delivery = timeout(PATIENCE, self.consumer.next()).await;
-        let delivery = delivery.expect("a message comes in time")?.ok()?;
-        delivery.ack(BasicAckOptions::default()).await.ok()?;
-        let body = String::from_utf8(delivery.data.clone()).expect("it is text");
-        Some((delivery.properties.clone(), body))
-    }
-
-    async fn numbers(&mut self, count: usize) -> Vec<String> {
-        let mut bodies = Vec::new();
-        for _ in 0..count {
-            bodies.push(self.next().await.expect("the connection holds").1);
-        }
-        bodies
     }
 }
 
@@ -179,7 +116,7 @@ async fn what_no_queue_takes_is_told_and_what_is_in_flight_together_keeps_its_or
         .filter(|number| *number != 500)
         .map(|number| announcement(number).body)
         .collect();
-    assert_eq!(collaboration.numbers(999).await, expected);
+    assert_eq!(collaboration.bodies(999).await, expected);
     assert_eq!(publisher.publish(&[]).await, []);
 }
 
@@ -269,7 +206,7 @@ async fn a_broker_that_was_killed_frozen_or_full_is_used_again_by_itself() {
     let mut collaboration = Collaboration::listen(&place.url()).await.expect("it is up");
     let mut bodies = Vec::new();
     while bodies.last() != Some(&announcement(4).body) {
-        bodies.extend(collaboration.numbers(1).await);
+        bodies.extend(collaboration.bodies(1).await);
     }
     for number in 2..=4 {
         assert!(bodies.contains(&announcement(number).body), "{bodies:?}");

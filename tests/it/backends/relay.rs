@@ -11,8 +11,8 @@ use matchmaker::ports::{Announcement, Away, Outbox, OutboxBacklog};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::rabbitmq::{Collaboration, announcement, publisher_to};
-use crate::servers::RabbitMq;
+use super::rabbitmq::{announcement, publisher_to};
+use crate::servers::{Collaboration, RabbitMq};
 
 /// An outbox in memory: events, when each is due, and which were sent.
 #[derive(Default)]

@@ -202,6 +202,8 @@ async fn a_rabbitmq_can_be_paused_and_comes_back_with_its_letters_after_a_kill()
     let vhost = server.vhost();
     let (_connection, here) = channel(&vhost).await;
     declare(&here, false).await.expect("a queue is declared");
+    // A broker keeps what it was told of queues in memory for two seconds.
+    assert_eq!(server.evaluate("mnesia:sync_log()."), "ok");
 
     server.pause();
     let frozen = timeout(FROZEN, declare(&here, true)).await;

@@ -19,9 +19,10 @@ use matchmaker::ports::{Clock, LiveState, Records, Store, StoredMatchState, Stor
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use super::private_postgres::{self, PrivateDatabase};
+use crate::servers::{self, PrivateDatabase};
 
 /// A clock that stands where it is put.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ impl Subject {
     }
 
     pub async fn on_postgres() -> Self {
-        let place = Place::Postgres(Arc::new(private_postgres::database().await));
+        let place = Place::Postgres(Arc::new(servers::postgres().database()));
         Self::at(place, StoppedClock::at(0)).await
     }
 
@@ -252,6 +253,14 @@ impl Subject {
         let file = file.to_str().expect("a folder with a UTF-8 name");
         SqliteConnection::establish(file).expect("the file opens")
     }
+}
+
+/// A connection of an administrator.
+pub async fn admin(database: &PrivateDatabase) -> Client {
+    let connected = tokio_postgres::connect(&database.url(), NoTls).await;
+    let (client, connection) = connected.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
 }
 
 /// A connection of its own, that finds our tables.

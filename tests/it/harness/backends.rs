@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::servers::{self, PrivateDatabase, PrivateNumber, PrivateVhost};
+use crate::servers::{self, Own, Postgres, PrivateDatabase, PrivateNumber, PrivateVhost, Redis};
 
 /// Decides the part of the server's environment that names its backends.
 ///
@@ -47,6 +47,34 @@ impl Backends {
         })
     }
 
+    /// As [`Self::real`], with the database on a server with which the test may do what it wants.
+    pub fn on_postgres(server: &Own<Postgres>) -> Self {
+        start_beside(servers::redis);
+        Self::from(Neighbours {
+            database: server.database(),
+            number: servers::redis().number(),
+            vhost: servers::rabbitmq().vhost(),
+        })
+    }
+
+    /// As [`Self::real`], with Redis on a server with which the test may do what it wants.
+    pub fn on_redis(server: &Own<Redis>) -> Self {
+        start_beside(servers::postgres);
+        Self::from(Neighbours {
+            database: servers::postgres().database(),
+            number: server.number(),
+            vhost: servers::rabbitmq().vhost(),
+        })
+    }
+
+    /// The `REDIS_URL`, where there is one.
+    pub fn redis_url(&self) -> String {
+        match self {
+            Self::Embedded => panic!("nothing but the server's own folder"),
+            Self::Real(neighbours) => neighbours.number.url(),
+        }
+    }
+
     /// The variables that point the server at these backends.
     pub fn environment(&self) -> Vec<(String, String)> {
         match self {
@@ -60,6 +88,16 @@ impl Backends {
             .into(),
         }
     }
+}
+
+/// Starts another shared server and the broker at the same time, where they do not run yet.
+fn start_beside<S>(other: fn() -> &'static S) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            other();
+        });
+        scope.spawn(servers::rabbitmq);
+    });
 }
 
 impl From<Neighbours> for Backends {

@@ -18,7 +18,8 @@
 //! - [`Server`]: `start`, `with(name, value)` (gives [`Options`]), `kill` (SIGKILL), `restart`
 //!   (same folder), `terminate` (SIGTERM), `user`, `user_with_claims`, `get`, `request`,
 //!   `match_status`, `session`, `output`, `database_file`. [`Options::run_to_exit`] is for servers
-//!   that must not start. Dropping a server kills exactly that process, and fails the test when a
+//!   that must not start, [`Options::start_unready`] for those that cannot serve yet;
+//!   `tell_to_stop` and `end` are for what happens while a server stops. Dropping a server kills exactly that process, and fails the test when a
 //!   token stands in its output, when a thread of it panicked, or when it ended by itself.
 //! - [`User`]: one method per endpoint, each giving a [`Reply`]; `open_ticket`, `state`, `matched`
 //!   assert on the way; `request(method, path)` gives a [`Request`] to bend before sending.
@@ -36,6 +37,7 @@
 mod backends;
 mod clock;
 mod http;
+mod output;
 mod raw;
 pub mod scenes;
 mod server;

@@ -2,17 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use awc::http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::output::Output;
 use super::{Api, Backends, PATIENCE, PREFIX, Reply, Request, User, tokens, within};
 use crate::servers;
 
@@ -56,16 +55,32 @@ impl Options {
 
     /// Starts it in this folder and awaits that it is ready.
     pub async fn start_in(self, folder: TempDir) -> Server {
-        let server = Server {
+        let server = self.server_in(folder);
+        server.launch().await;
+        server
+    }
+
+    /// Starts it in a new folder and awaits that its port is open, ready or not.
+    pub async fn start_unready(self) -> Server {
+        let server = self.server_in(new_folder());
+        server.spawn();
+        within(START_LIMIT, "the port is open", async || {
+            assert_eq!(server.ended(), None, "{}", server.shown_output());
+            server.listens().then_some(())
+        })
+        .await;
+        server
+    }
+
+    fn server_in(self, folder: TempDir) -> Server {
+        Server {
             options: RefCell::new(self),
             folder,
             child: RefCell::default(),
             output: Output::default(),
             begin: Cell::default(),
             api: Api::new(),
-        };
-        server.launch().await;
-        server
+        }
     }
 
     /// Runs the program with these arguments in `folder` until it ends by itself.
@@ -198,19 +213,31 @@ impl Server {
 
     /// SIGTERM, and awaits the end; gives the exit status and the time it took.
     pub async fn terminate(&self) -> (ExitStatus, Duration) {
-        let mut child = self.child.borrow_mut().take().expect("the server runs");
         let begun = Instant::now();
+        self.tell_to_stop();
+        (self.end().await, begun.elapsed())
+    }
+
+    /// SIGTERM, and awaits nothing.
+    pub fn tell_to_stop(&self) {
+        let child = self.child.borrow();
+        let id = child.as_ref().expect("the server runs").id();
         let sent = Command::new("kill")
             .arg("-TERM")
-            .arg(child.id().to_string())
+            .arg(id.to_string())
             .status();
         assert!(sent.expect("there is a kill command").success());
-        let end = within(
-            STOP_LIMIT * 2,
-            "the server ends after SIGTERM",
-            async || child.try_wait().expect("a child can be asked"),
-        );
-        (end.await, begun.elapsed())
+    }
+
+    /// Awaits the end of a server that was told to stop.
+    pub async fn end(&self) -> ExitStatus {
+        let limit = STOP_LIMIT * 2;
+        let ended = within(limit, "the server ends after SIGTERM", async || {
+            self.ended()
+        })
+        .await;
+        self.child.take();
+        ended
     }
 
     /// A user with a good token.
@@ -274,7 +301,6 @@ impl Server {
 
     async fn launch(&self) {
         self.spawn();
-
         let begun = Instant::now();
         while !self.is_ready().await {
             let ended = self.ended();
@@ -294,6 +320,15 @@ impl Server {
     }
 
     async fn is_ready(&self) -> bool {
+        if !self.listens() {
+            return false;
+        }
+        let answer = self.request(Method::GET, "/readyz").try_send().await;
+        answer.is_ok_and(|reply| reply.status == 200)
+    }
+
+    /// Whether its port is open, and then also: which one.
+    fn listens(&self) -> bool {
         let output = self.output.text_from(self.begin.get());
         let Some((_, rest)) = output.split_once(LISTENING) else {
             return false;
@@ -301,8 +336,7 @@ impl Server {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         self.api
             .moved_to(digits.parse().expect("a port stands behind the address"));
-        let answer = self.request(Method::GET, "/readyz").try_send().await;
-        answer.is_ok_and(|reply| reply.status == 200)
+        true
     }
 
     fn ended(&self) -> Option<ExitStatus> {
@@ -358,44 +392,4 @@ pub fn new_folder() -> TempDir {
         .prefix("matchmaker-test-")
         .tempdir()
         .expect("a temporary folder can be made")
-}
-
-/// What a process writes, collected by one thread for each of its streams.
-#[derive(Clone, Default)]
-struct Output {
-    lines: Arc<Mutex<Vec<String>>>,
-    /// Counted by its clones: one for each stream that is still read.
-    reading: Arc<()>,
-}
-
-impl Output {
-    fn read(&self, stream: impl Read + Send + 'static) {
-        let (lines, reading) = (Arc::clone(&self.lines), Arc::clone(&self.reading));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).into_owned();
-                lines
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(line);
-            }
-            drop(reading);
-        });
-    }
-
-    fn ended(&self) -> bool {
-        Arc::strong_count(&self.reading) == 1
-    }
-
-    fn lines(&self) -> usize {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
-    }
-
-    fn text_from(&self, line: usize) -> String {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.get(line..).unwrap_or_default().join("\n")
-    }
 }

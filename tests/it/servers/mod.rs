@@ -21,19 +21,28 @@
 //!   [`Own::restart_empty`] (Redis only).
 //! - [`Postgres::in_production`], [`Redis::in_production`], [`RabbitMq::in_production`] are set up for
 //!   measuring, in a folder of one's choice.
+//! - [`Passage`] is a way to a shared server that one test can shut and freeze for itself alone.
+//! - [`Stub`] is a service over HTTP that hangs, fails or answers as a test tells it to;
+//!   [`Collaboration`] consumes events as the collaboration service does.
 //! - Nothing stays behind, even after SIGKILL to the test process: see [`process::Process`].
 
+mod collaboration;
+mod passage;
 mod postgres;
 pub mod process;
 mod rabbitmq;
 mod redis;
+mod stub;
 
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+pub use collaboration::Collaboration;
+pub use passage::Passage;
 pub use postgres::{Postgres, PrivateDatabase};
 pub use rabbitmq::{PrivateVhost, RabbitMq};
 pub use redis::{PrivateNumber, Redis};
+pub use stub::{Conduct, Stub};
 
 use process::Process;
 

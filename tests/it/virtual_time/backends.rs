@@ -149,6 +149,17 @@ impl GroupStore for Connection {
             Says::Unknown => Err(GroupError::Unknown(reason())),
         }
     }
+
+    async fn reach(&mut self) -> Result<(), GroupError> {
+        let course = self.course(1);
+        let ms = course.before_ms + course.after_ms;
+        self.world.state().trouble(ms);
+        sleep(Duration::from_millis(ms)).await;
+        match course.says {
+            Says::Done => Ok(()),
+            _ => Err(GroupError::Away("by seed".to_owned())),
+        }
+    }
 }
 
 fn commit(world: &World, writes: &[Write]) -> Vec<WriteOutcome> {

@@ -184,7 +184,8 @@ async fn fill(server: &Server, breaches: &Breaches) {
         let caller = caller(server, person);
         let (server, wish) = (server.clone(), wish.clone());
         actix_rt::spawn(async move { server.ask(caller, wish).await });
-        sleep(Duration::from_millis(1)).await;
+        // The store's queue may be short.
+        sleep(Duration::from_millis(200)).await;
     }
     let soon = server.world.now().plus_ms(2_000);
     look_until(server, breaches, soon).await;

@@ -121,6 +121,11 @@ impl GroupStore for PostgresGroups {
         let outcome = |outcome: Option<_>| outcome.unwrap_or(WriteOutcome::Unavailable);
         Ok(outcomes.into_iter().map(outcome).collect())
     }
+
+    async fn reach(&mut self) -> Result<(), GroupError> {
+        self.ready = Some(self.ready().await?);
+        Ok(())
+    }
 }
 
 /// Why a round has no outcomes.

@@ -73,6 +73,8 @@ struct MatchFacts {
     users: [String; 2],
     state: String,
     both_confirmed: bool,
+    /// There is a row of its session, or of another one that names it.
+    has_session: bool,
 }
 
 impl Facts {
@@ -102,8 +104,15 @@ impl Facts {
             users: [row.try_get(4)?, row.try_get(5)?],
             state: row.try_get(6)?,
             both_confirmed: row.try_get(7)?,
+            has_session: row.try_get(8)?,
         };
         self.sessions.insert(session);
+        // The same match may be found twice, and its session is looked for once.
+        let has_session = self.matches.get(&id).is_some_and(|found| found.has_session);
+        let facts = MatchFacts {
+            has_session: facts.has_session || has_session,
+            ..facts
+        };
         self.matches.insert(id, facts);
         Ok(())
     }
@@ -176,9 +185,10 @@ impl Facts {
                         && found.users[0] == session.users[0].as_str()
                         && found.users[1] == session.users[1].as_str()
                 });
-                match its_match.map(|found| (found.state.as_str(), found.both_confirmed)) {
+                let facts = |found: &MatchFacts| (found.both_confirmed, found.has_session);
+                match its_match.map(|found| (found.state.as_str(), facts(found))) {
                     Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
-                    Some((OPEN, true)) => None,
+                    Some((OPEN, (true, false))) => None,
                     _ => Some(NOT_OPEN),
                 }
             }

@@ -242,7 +242,8 @@ SELECT id FROM ended",
     ],
 };
 
-/// Refused where the match is not open or is another one, or where not both sides have confirmed.
+/// Refused where the match is not open or is another one, where not both sides have confirmed, or
+/// where there is a row of that session or of another one of the match.
 pub(super) const OPEN_SESSIONS: Statement = Statement {
     text: "
 WITH given AS (
@@ -264,6 +265,8 @@ WITH given AS (
         AND matches.first_ticket = given.first_ticket
         AND matches.second_ticket = given.second_ticket
         AND matches.first_user = given.first_user AND matches.second_user = given.second_user
+        AND NOT EXISTS (SELECT FROM sessions WHERE sessions.id = given.id)
+        AND NOT EXISTS (SELECT FROM sessions WHERE sessions.match_id = given.match_id)
     RETURNING given.*
 ), freed AS (
     UPDATE tickets SET status = 'in_session', ended_at_ms = granted.opened_at_ms
@@ -338,17 +341,20 @@ WHERE user_id = ANY ($1::text[]) AND status IN ('waiting', 'matched')",
     parameters: &[Texts],
 };
 
-/// What is known of matches, by their own ids or by those of the sessions that they open.
+/// What is known of matches, by their own ids or by those of the sessions that they open; by their
+/// own also whether there is a session. It is counted, because EXISTS may read the whole table.
 pub(super) const FIND_MATCHES: Statement = Statement {
     text: "
 SELECT
     id, session_id, first_ticket, second_ticket, first_user, second_user, state,
-    confirmed_first AND confirmed_second
+    confirmed_first AND confirmed_second,
+    (SELECT count(*) FROM sessions WHERE sessions.id = matches.session_id)
+        + (SELECT count(*) FROM sessions WHERE sessions.match_id = matches.id) > 0
 FROM matches WHERE id = ANY ($1::uuid[])
 UNION
 SELECT
     id, session_id, first_ticket, second_ticket, first_user, second_user, state,
-    confirmed_first AND confirmed_second
+    confirmed_first AND confirmed_second, false
 FROM matches WHERE session_id = ANY ($2::uuid[])",
     parameters: &[Ids, Ids],
 };

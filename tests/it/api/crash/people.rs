@@ -62,6 +62,9 @@ pub struct Person {
     pub facts: RefCell<Vec<Fact>>,
     /// The write that waits for its answer.
     pub in_flight: RefCell<Option<InFlight>>,
+    /// Why there was no answer to the last request.
+    pub unanswered: RefCell<Option<String>>,
+    refused: Cell<bool>,
     /// Goes into the names of the buckets, so that rounds do not meet each other's leftovers.
     round: u64,
     /// The bucket of the present ticket.
@@ -81,6 +84,8 @@ impl Person {
             user,
             facts: RefCell::default(),
             in_flight: RefCell::default(),
+            unanswered: RefCell::default(),
+            refused: Cell::default(),
             round,
             bucket: Cell::default(),
             ticket: RefCell::default(),
@@ -250,13 +255,27 @@ impl Person {
     ) -> Result<Reply, Gone> {
         let subject = subject.map(str::to_owned);
         self.in_flight.replace(Some(InFlight { kind, subject }));
-        let reply = request.try_send().await.map_err(|_| Gone)?;
-        self.in_flight.replace(None);
-        Ok(reply)
+        let reply = self.read(request).await;
+        // A server that stops refuses before it changes anything.
+        if reply.is_ok() || self.was_refused() {
+            self.in_flight.replace(None);
+        }
+        reply
     }
 
     async fn read(&self, request: Request) -> Result<Reply, Gone> {
-        request.try_send().await.map_err(|_| Gone)
+        let reply = request.try_send().await.map_err(|why| {
+            self.unanswered.replace(Some(why));
+            Gone
+        })?;
+        let is_stopping = reply.status == 503 && reply.text.contains("is stopping");
+        self.refused.set(is_stopping);
+        if is_stopping { Err(Gone) } else { Ok(reply) }
+    }
+
+    /// Whether the server said that it stops.
+    pub fn was_refused(&self) -> bool {
+        self.refused.get()
     }
 
     fn fact(&self, fact: Fact) {

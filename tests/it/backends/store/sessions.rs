@@ -1,11 +1,13 @@
 //! Writes about a session.
 
+use diesel::ExpressionMethods;
+use matchmaker::adapters::schema::{Id, sessions};
 use matchmaker::domain::{Refusal, SessionRecord, Side, Write, WriteOutcome};
 use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
-    at_ms, confirm, event_id, match_id, open_session, session, session_id, ticket, ticket_id,
-    up_to_confirmed, up_to_match, up_to_session, user,
+    Subject, at_ms, confirm, connect, event_id, match_id, open_session, session, session_id,
+    ticket, ticket_id, up_to_confirmed, up_to_match, up_to_session, user,
 };
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
@@ -16,6 +18,30 @@ fn leave(number: u64, side: Side, at: i64) -> Write {
         side,
         at: at_ms(at),
     }
+}
+
+/// Somebody else writes a row of session `number`, which says that it is that of match `of`.
+async fn plant_session(store: &Subject, number: u64, of: u64) {
+    let row = (
+        sessions::id.eq(Id::from(session_id(number))),
+        sessions::match_id.eq(Id::from(match_id(of))),
+        sessions::first_user.eq("user-1"),
+        sessions::second_user.eq("user-2"),
+        sessions::question_id.eq(1),
+        sessions::question_title.eq(""),
+        sessions::question_difficulty.eq(""),
+        sessions::question_topics.eq("[]"),
+        sessions::opened_at_ms.eq(1),
+        sessions::ends_at_ms.eq(2),
+    );
+    let planted = diesel::insert_into(sessions::table).values(row);
+    let planted = if module_path!().contains("store_on_postgres") {
+        let mut connection = connect(store.database()).await;
+        diesel_async::RunQueryDsl::execute(planted, &mut connection).await
+    } else {
+        diesel::RunQueryDsl::execute(planted, &mut store.sqlite())
+    };
+    assert_eq!(planted, Ok(1));
 }
 
 fn opening(session: SessionRecord) -> Write {
@@ -82,6 +108,31 @@ async fn a_session_is_that_of_its_match_or_none() {
     assert_eq!(store.write(opening(other_id)).await, NOT_OPEN);
     assert_eq!(store.write(opening(other_user)).await, NOT_OPEN);
     assert_eq!(store.announced().await, []);
+}
+
+#[tokio::test]
+async fn a_session_whose_row_is_somebody_elses_is_not_opened() {
+    let store = fresh!();
+    store.stores(up_to_confirmed(1, [1, 2])).await;
+    store.stores(up_to_confirmed(2, [3, 4])).await;
+    store.stores(up_to_confirmed(3, [5, 6])).await;
+
+    // Another session of the same match, and the same session of another match.
+    plant_session(&store, 9, 1).await;
+    plant_session(&store, 2, 3).await;
+    let opened = [
+        open_session(1, [1, 2]),
+        open_session(2, [3, 4]),
+        open_session(3, [5, 6]),
+    ];
+
+    let outcomes = store.write_together(opened).await;
+    assert_eq!(outcomes, [NOT_OPEN, NOT_OPEN, NOT_OPEN]);
+    assert_eq!(store.announced().await, []);
+    for number in 1..=3 {
+        let state = store.match_state(number).await;
+        assert_eq!(state, Some(StoredMatchState::Open));
+    }
 }
 
 #[tokio::test]
