@@ -24,6 +24,8 @@ use crate::ports::{Away, Clock, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;
+/// What comes within this time after the first is sent and marked together: nobody waits for it.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
@@ -128,11 +130,16 @@ impl OutboxRelay {
             }
             match next {
                 Next::GoOn => {}
-                Next::Idle => tokio::select! {
-                    () = self.woken.notified() => {}
-                    () = sleep(Duration::from_millis(self.options.poll_ms)) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                },
+                Next::Idle => {
+                    let is_woken = tokio::select! {
+                        () = self.woken.notified() => true,
+                        () = sleep(Duration::from_millis(self.options.poll_ms)) => false,
+                        _ = stop.wait_for(|stop| *stop) => false,
+                    };
+                    if is_woken {
+                        sleep(GATHER).await;
+                    }
+                }
                 Next::Retry(ms) => tokio::select! {
                     () = sleep(Duration::from_millis(ms)) => {}
                     _ = stop.wait_for(|stop| *stop) => {}
@@ -162,6 +169,7 @@ impl OutboxRelay {
             self.away_ms = AWAY_FIRST_MS;
             return Ok(Next::Idle);
         }
+        let fetched = due.len();
         let round = Round::new(due, &mut self.held, now);
         if !round.behind.is_empty() {
             self.outbox.put_off(&round.behind).await?;
@@ -192,7 +200,9 @@ impl OutboxRelay {
         if !put_off.is_empty() {
             self.outbox.put_off(&put_off).await?;
         }
-        Ok(Next::GoOn)
+        // Whoever stores another one from here on wakes the relay again.
+        let is_all = fetched < BATCH && round.events.len() == fetched;
+        Ok(if is_all { Next::Idle } else { Next::GoOn })
     }
 
     /// The broker is away, or one of these breaks the connection.
