@@ -124,6 +124,10 @@ fn course_while_away(phase: Phase, now: Timestamp, chance: &mut Chance) -> Cours
 impl GroupStore for Connection {
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let course = self.course(writes.len());
+        {
+            let state = self.world.state();
+            state.rows.sent(&writes, state.server_now());
+        }
         let mut sent = Sent {
             world: Arc::clone(&self.world),
             writes: Arc::clone(&writes),
@@ -146,7 +150,10 @@ impl GroupStore for Connection {
             Says::Away => Err(GroupError::Away(reason())),
             Says::Contended => Err(GroupError::Contended(reason())),
             Says::Unfit => Err(GroupError::Unfit(reason())),
-            Says::Unknown => Err(GroupError::Unknown(reason())),
+            Says::Unknown => {
+                self.world.state().rows.lost(&writes);
+                Err(GroupError::Unknown(reason()))
+            }
         }
     }
 
@@ -179,6 +186,7 @@ struct Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         if self.arrives && self.world.state().is_down() {
+            self.world.state().count("stored after the kill");
             commit(&self.world, &self.writes);
         }
     }
@@ -197,7 +205,7 @@ impl Store for Watched {
             state.note(&format!("asks {write:?}"));
             let (now, at) = (state.server_now(), state.now());
             let timeouts = self.world.plan.settings.timeouts;
-            state.rows.begin(&write, now, at, timeouts)
+            state.rows.begin(&write, now, at, timeouts, deadline)
         };
         let world = Arc::clone(&self.world);
         let told = move |outcome: WriteOutcome| {

@@ -172,9 +172,6 @@ impl Server {
             }
             Heard::Busy | Heard::Nothing => return,
         };
-        if answer == WithdrawAnswer::Withdrawn {
-            self.world.state().count("withdrawn");
-        }
         let want = Want::Withdraw(ticket);
         self.witness(caller.user, want, Answer::Withdraw(answer));
     }

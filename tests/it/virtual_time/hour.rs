@@ -63,11 +63,7 @@ pub fn run(seed: u64) -> Outcome {
     let _ = panic::catch_unwind(AssertUnwindSafe(hour));
     fail_if_broken(&world, &breaches);
     let mut state = world.state();
-    state.count("hours");
-    let commits = state.rows.commits;
-    *state.seen.entry("commits").or_default() += commits;
-    *state.seen.entry("sessions").or_default() += state.rows.db.sessions.len() as u64;
-    *state.seen.entry("processes").or_default() += state.processes;
+    state.count_rows();
     Outcome {
         hash: state.trace.hash(),
         lines: state.trace.lines(),
@@ -206,7 +202,9 @@ fn look(server: &Server, began: Timestamp) {
         assert!(waits, "the mirror holds a ticket that does not wait");
     }
     let calm_since = began.plus_ms(CALM_AFTER_MS);
+    state.count("looks");
     if calm_since <= at && state.is_calm_since(at) {
+        state.count("calm looks");
         let permits_max = server.world.plan.settings.matches_max;
         state.rows.check_calm(now, at, CALM_AFTER_MS, permits_max);
     }

@@ -108,6 +108,7 @@ async fn nothing_is_left(server: &Server) {
     settle().await;
     {
         let state = server.world.state();
+        state.rows.check_all();
         let db = &state.rows.db;
         let live: Vec<_> = db.live().collect();
         assert!(live.is_empty(), "tickets are stuck: {live:?}");

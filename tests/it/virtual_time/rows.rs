@@ -12,6 +12,9 @@ use crate::simulation::checks::touched;
 use crate::simulation::promises::Promises;
 use crate::simulation::referee::{Database, MatchState, Status};
 
+/// How many writes are stored between two looks at all that ever was.
+const CHECK_AFTER: u64 = 200;
+
 /// The rows, kept by the referee.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -21,7 +24,7 @@ pub struct Rows {
     stored: HashSet<Write>,
     /// The sessions that the collaboration service would read.
     pub shared: BTreeMap<SessionId, Question>,
-    under_way: BTreeMap<u64, Write>,
+    under_way: BTreeMap<u64, UnderWay>,
     submitted: u64,
     /// Waiting tickets that no write is about, and since when.
     free_since: BTreeMap<TicketId, Timestamp>,
@@ -37,6 +40,14 @@ pub struct Rows {
     checked: u64,
 }
 
+#[derive(Debug)]
+struct UnderWay {
+    write: Write,
+    deadline: Option<Timestamp>,
+    /// It may have been stored already.
+    in_doubt: bool,
+}
+
 impl Rows {
     /// The server asks for `write`; its clock shows `now`, the time is `at`.
     pub fn begin(
@@ -45,9 +56,10 @@ impl Rows {
         now: Timestamp,
         at: Timestamp,
         timeouts: Timeouts,
+        deadline: Option<Timestamp>,
     ) -> u64 {
         let tickets = touched(write, &self.db);
-        for other in self.under_way.values() {
+        for UnderWay { write: other, .. } in self.under_way.values() {
             let both = !touched(other, &self.db).is_disjoint(&tickets);
             assert!(
                 !both,
@@ -87,13 +99,19 @@ impl Rows {
             self.free_since.remove(ticket);
         }
         self.submitted += 1;
-        self.under_way.insert(self.submitted, write.clone());
+        let under_way = UnderWay {
+            write: write.clone(),
+            deadline,
+            in_doubt: false,
+        };
+        self.under_way.insert(self.submitted, under_way);
         self.submitted
     }
 
     /// The store has answered.
     pub fn end(&mut self, number: u64, outcome: &WriteOutcome, at: Timestamp) -> Write {
-        let write = self.under_way.remove(&number).expect("answered once");
+        let write = self.under_way.remove(&number);
+        let write = write.expect("answered once").write;
         let stored = self.stored.contains(&write);
         match outcome {
             WriteOutcome::Stored => assert!(stored, "G2: answered before it is stored: {write:?}"),
@@ -114,6 +132,26 @@ impl Rows {
             }
         }
         write
+    }
+
+    /// A group is sent. Nothing is begun after its caller's deadline, and each write is sent once,
+    /// unless it may have been stored.
+    pub fn sent(&self, writes: &[Write], now: Timestamp) {
+        for write in writes {
+            let mut all = self.under_way.values();
+            let known = all.find(|under_way| under_way.write == *write);
+            let known = known.expect("nobody waits for this write any more");
+            let begins = known.in_doubt || known.deadline.is_none_or(|deadline| deadline > now);
+            assert!(begins, "begun after its deadline: {known:?}");
+        }
+    }
+
+    /// The answer to a group was lost.
+    pub fn lost(&mut self, writes: &[Write]) {
+        let under_way = self.under_way.values_mut();
+        for under_way in under_way.filter(|under_way| writes.contains(&under_way.write)) {
+            under_way.in_doubt = true;
+        }
     }
 
     /// Runs a group as one transaction.
@@ -184,24 +222,36 @@ impl Rows {
         assert_eq!(Some(pair), expected, "G6: the wrong pair");
     }
 
-    /// What must hold at any moment at which nothing is going on.
+    /// What must hold at any moment at which nothing is going on. Looks at all that ever was only
+    /// where much has been stored since the last time.
     pub fn check(&mut self) {
-        if std::mem::replace(&mut self.checked, self.commits) == self.commits {
-            return;
-        }
-        for (id, row) in &self.db.matches {
-            let [one, other] = &row.proposal.users;
-            assert_ne!(one, other, "G3: matched with themselves");
-            if row.state == MatchState::Open {
-                for ticket in row.proposal.tickets {
-                    assert_eq!(self.db.status(ticket), Some(Status::Matched(*id)), "G3");
-                }
-            }
-        }
         let mut users = BTreeSet::new();
         for row in self.db.live() {
             let first = users.insert(row.ticket.user.clone());
             assert!(first, "G1: two live tickets of {}", row.ticket.user);
+        }
+        if self.commits >= self.checked + CHECK_AFTER {
+            self.checked = self.commits;
+            self.check_all();
+        }
+    }
+
+    pub fn check_all(&self) {
+        for (id, row) in &self.db.matches {
+            let [one, other] = &row.proposal.users;
+            assert_ne!(one, other, "G3: matched with themselves");
+            let both = row.confirmed == [true, true];
+            let session = self.db.sessions.get(&row.proposal.session);
+            match row.state {
+                MatchState::Open => {
+                    for ticket in row.proposal.tickets {
+                        assert_eq!(self.db.status(ticket), Some(Status::Matched(*id)), "G3");
+                    }
+                }
+                MatchState::InSession => assert!(both && session.is_some(), "G5: {row:?}"),
+                MatchState::Ended(Ending::QuestionUnavailable) => assert!(both, "G5: {row:?}"),
+                MatchState::Ended(_) => assert!(!both && session.is_none(), "G5: {row:?}"),
+            }
         }
         self.promises.check_places(&self.db);
     }
@@ -246,7 +296,7 @@ impl Rows {
     pub fn busy(&self) -> BTreeSet<TicketId> {
         let under_way = self.under_way.values();
         under_way
-            .flat_map(|write| touched(write, &self.db))
+            .flat_map(|under_way| touched(&under_way.write, &self.db))
             .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use matchmaker::adapters::SystemClock;
-use matchmaker::domain::{MatchId, SessionId, TicketId, Timestamp, UserId};
+use matchmaker::domain::{Ending, MatchId, SessionId, TicketId, TicketOutcome, Timestamp, UserId};
 use matchmaker::ports::Clock;
 
 use super::hearing::Ears;
@@ -12,6 +12,7 @@ use super::people::Person;
 use super::plan::{BEGIN, PEOPLE, Plan};
 use super::rows::Rows;
 use super::trace::Trace;
+use crate::simulation::referee::{MatchState, Status};
 
 /// How long after a fault everything must be as if it had not been, in milliseconds.
 pub const CALM_AFTER_MS: u64 = 5_000;
@@ -137,6 +138,47 @@ impl State {
 
     pub fn count(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// What came of the hour, for whoever wants to know what it has tried.
+    pub fn count_rows(&mut self) {
+        let mut add = |what, times: usize| *self.seen.entry(what).or_default() += times as u64;
+        let matches = self.rows.db.matches.values();
+        let ended = |ending: fn(&MatchState) -> bool| {
+            let all = matches.clone();
+            all.filter(|row| ending(&row.state)).count()
+        };
+        let tickets = self.rows.db.tickets.values();
+        let closed = |outcome| {
+            let all = tickets.clone();
+            all.filter(|row| row.status == Status::Closed(outcome))
+                .count()
+        };
+        add("hours", 1);
+        add("processes", usize::try_from(self.processes).expect("few"));
+        add("commits", usize::try_from(self.rows.commits).expect("few"));
+        add("matches", matches.len());
+        add(
+            "extended",
+            matches.clone().filter(|row| row.extended).count(),
+        );
+        add("sessions", self.rows.db.sessions.len());
+        add(
+            "declined",
+            ended(|state| matches!(state, MatchState::Ended(Ending::Declined(_)))),
+        );
+        add(
+            "silences",
+            ended(|state| *state == MatchState::Ended(Ending::Expired)),
+        );
+        let given_up = MatchState::Ended(Ending::QuestionUnavailable);
+        add(
+            "given up",
+            matches.clone().filter(|row| row.state == given_up).count(),
+        );
+        add("expired", closed(TicketOutcome::Expired));
+        add("replaced", closed(TicketOutcome::Replaced));
+        add("withdrawn", closed(TicketOutcome::Withdrawn));
     }
 
     /// A backend does something wrong, for so long.
