@@ -32,6 +32,8 @@ use super::world::{CALM_AFTER_MS, World};
 const TURNS: usize = 60;
 /// Longest time between two looks at everything, in milliseconds.
 const LOOK_EVERY_MAX_MS: u64 = 20_000;
+/// How long a kill is put off until it meets a write, in milliseconds.
+const KILL_WITHIN_MS: u64 = 20_000;
 /// When somebody starts a server again that could not start, in milliseconds.
 const START_AGAIN_MS: u64 = 1_000;
 
@@ -114,6 +116,7 @@ fn process(
         let until = kill.map_or(world.plan.end(), |kill| kill.at);
         look_until(&server, breaches, until).await;
         if kill.is_some() {
+            await_a_write(world).await;
             world.stop_time();
             return Some(Ended::Killed);
         }
@@ -125,6 +128,18 @@ fn process(
     drop(system);
     assert!(!is_broken(breaches), "something is broken");
     ended
+}
+
+/// A kill is worth most while something is on its way to the store.
+async fn await_a_write(world: &World) {
+    for _ in 0..KILL_WITHIN_MS {
+        if !world.state().rows.nothing_under_way() {
+            break;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut chance = Chance::new(world.plan.seed, "kill", world.state().processes);
+    sleep(Duration::from_millis(chance.within(0..=15))).await;
 }
 
 /// As the composition root starts a server, on backends that are not real.

@@ -52,7 +52,7 @@ pub enum Deed {
 impl Person {
     pub fn new(seed: u64, number: usize) -> Self {
         let mut chance = Chance::new(seed, "person", number as u64);
-        let silence_percent = *chance.pick(&[5, 10, 30, 90]).expect("not empty");
+        let silence_percent = *chance.pick(&[0, 5, 15, 80]).expect("not empty");
         Self {
             id: UserId::parse(&format!("person-{number}")).expect("a valid user id"),
             chance,
