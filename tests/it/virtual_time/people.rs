@@ -232,7 +232,7 @@ impl Life {
     /// Until the hour is over, or the process.
     pub async fn live(mut self) {
         loop {
-            let pause_ms = self.server.world.state().people[self.me].pause_ms();
+            let pause_ms = self.pause_ms();
             sleep(Duration::from_millis(pause_ms)).await;
             if self.server.world.state().healed {
                 return;
@@ -261,6 +261,14 @@ impl Life {
                 }
             }
         }
+    }
+
+    /// Until the next deed, which may be due for many at the same moment.
+    fn pause_ms(&self) -> u64 {
+        let mut state = self.server.world.state();
+        let pause_ms = state.people[self.me].pause_ms();
+        let due = state.now().plus_ms(pause_ms).as_ms().unsigned_abs();
+        pause_ms + due.next_multiple_of(self.server.world.plan.rush_ms) - due
     }
 
     fn caller(&self, patience_ms: Option<u64>) -> Caller {

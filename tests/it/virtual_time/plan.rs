@@ -21,6 +21,8 @@ pub struct Plan {
     pub settings: CoreSettings,
     pub writer: WriterOptions,
     pub workers: usize,
+    /// People act together, at moments so far apart in milliseconds: 1 where each acts by itself.
+    pub rush_ms: u64,
     /// Of a hundred calls of a backend, so many go wrong.
     pub faults_percent: u32,
     pub store_away: Vec<Phase>,
@@ -73,6 +75,7 @@ impl Plan {
             settings,
             writer,
             workers: *chance.pick(&[1, 1, 2, 3]).expect("not empty"),
+            rush_ms: *chance.pick(&[1, 1, 500, 5_000]).expect("not empty"),
             faults_percent: *chance.pick(&[0, 1, 5, 20]).expect("not empty"),
             store_away: phases(&mut chance, 4, 120_000),
             questions_away: phases(&mut chance, 3, 300_000),

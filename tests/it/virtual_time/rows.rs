@@ -67,6 +67,13 @@ impl Rows {
             );
         }
         self.promises.check(write, &self.db, now, timeouts);
+        let opened = match write {
+            Write::OpenTicket(new) | Write::ReplaceTicket { new, .. } => Some(new),
+            Write::EndMatch { opens, .. } => opens.as_deref(),
+            _ => None,
+        };
+        let in_order = opened.is_none_or(|new| new.enqueued_at == now);
+        assert!(in_order, "G6: a place is not that of its moment: {write:?}");
         match write {
             Write::OpenSession { session, .. } => {
                 let shared = self.shared.get(&session.id);
