@@ -4,6 +4,8 @@ mod buckets;
 mod handlers;
 mod restore;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

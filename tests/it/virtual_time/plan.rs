@@ -55,7 +55,7 @@ impl Plan {
         let mut chance = Chance::new(seed, "plan", 0);
         let timeouts = Timeouts {
             ticket_wait_ms: chance.within(5_000..=90_000),
-            confirm_window_ms: chance.within(5_000..=120_000),
+            confirm_window_ms: chance.within(10_000..=120_000),
             session_ttl_ms: chance.within(60_000..=1_200_000),
         };
         let settings = CoreSettings {
