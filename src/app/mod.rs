@@ -9,6 +9,7 @@ mod orders;
 mod recovery;
 mod serving;
 
+pub use recovery::recover;
 pub use serving::{Running, start};
 
 use std::io;

@@ -23,3 +23,4 @@ mod model;
 mod servers;
 mod simulation;
 mod tidy;
+mod virtual_time;

@@ -4,6 +4,8 @@ mod buckets;
 mod handlers;
 mod restore;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -322,6 +324,9 @@ impl Actor for RosterActor {
 impl StreamHandler<RosterFact> for RosterActor {
     fn handle(&mut self, fact: RosterFact, ctx: &mut Self::Context) {
         self.take_in(fact);
+        // What was reported together is taken together: a ticket that is to wait and was abandoned in
+        // the same breath must not be paired between the two.
+        self.catch_up();
         self.step(ctx);
     }
 

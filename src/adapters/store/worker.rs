@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{gauge, histogram};
+use rand::Rng;
+use rand::rngs::StdRng;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -68,6 +70,7 @@ impl Queues {
             return self.urgent.recv().await;
         }
         tokio::select! {
+            biased;
             Some(entry) = self.urgent.recv() => Some(entry),
             Some(entry) = self.patient.recv() => Some(entry),
             else => None,
@@ -93,6 +96,8 @@ impl Drop for Share {
 pub(super) struct Worker<S> {
     store: S,
     is_away: bool,
+    /// From which the waits are drawn that are random.
+    waits: StdRng,
     // The last field, so that this worker says that it has ended after all else is dropped.
     intake: Intake,
 }
@@ -127,11 +132,17 @@ enum Next {
 }
 
 impl<S: GroupStore> Worker<S> {
-    pub(super) fn new(store: S, shared: Arc<Shared>, close: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        store: S,
+        shared: Arc<Shared>,
+        close: watch::Receiver<bool>,
+        waits: StdRng,
+    ) -> Self {
         let share = Share(shared);
         Self {
             store,
             is_away: false,
+            waits,
             intake: Intake { close, share },
         }
     }
@@ -173,6 +184,7 @@ impl<S: GroupStore> Worker<S> {
                     Next::Recover => {
                         let mut close = self.intake.close.clone();
                         tokio::select! {
+                            biased;
                             () = self.recover(Duration::ZERO) => {}
                             _ = close.wait_for(|close| *close) => {}
                         }
@@ -186,7 +198,8 @@ impl<S: GroupStore> Worker<S> {
         group.tries += 1;
         match error {
             GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
-                return Next::Again(group, rand::random_range(1..=CONTENDED_WAIT_MAX_MS));
+                let wait_ms = self.waits.random_range(1..=CONTENDED_WAIT_MAX_MS);
+                return Next::Again(group, wait_ms);
             }
             // Smaller groups, until the write that does not fit stands alone.
             GroupError::Unfit(_) if !group.is_single() => return Next::Split(group.halves()),
@@ -268,7 +281,9 @@ impl Intake {
                 taken.push(last);
                 continue;
             }
+            // Whichever comes first, the next turn takes from both.
             tokio::select! {
+                biased;
                 Some(entry) = urgent.recv() => taken.push(entry),
                 Some(entry) = patient.recv() => taken.push(entry),
                 _ = self.close.wait_for(|close| *close) => queues.close(),
@@ -313,8 +328,9 @@ impl Intake {
                 }
             };
             tokio::select! {
-                entry = next => return entry,
+                biased;
                 _ = stuck.wait_for(|stuck| *stuck < shared.workers) => {}
+                entry = next => return entry,
             }
         }
     }

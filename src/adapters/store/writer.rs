@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -57,6 +59,9 @@ pub struct WriterOptions {
     pub queue_max: usize,
     /// Writes that share a transaction at most.
     pub group_max: usize,
+    /// Decides the waits that are random, so that a test can run the same again; none: every writer
+    /// waits otherwise.
+    pub seed: Option<u64>,
 }
 
 impl Default for WriterOptions {
@@ -64,6 +69,7 @@ impl Default for WriterOptions {
         Self {
             queue_max: 8_192,
             group_max: 256,
+            seed: None,
         }
     }
 }
@@ -102,8 +108,13 @@ impl Writer {
             stuck: now_stuck,
             working: now_working,
         });
-        for store in stores {
-            handle.spawn(Worker::new(store, Arc::clone(&shared), closed.clone()).work());
+        for (number, store) in stores.into_iter().enumerate() {
+            let waits = match options.seed {
+                Some(seed) => StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+                None => StdRng::from_os_rng(),
+            };
+            let worker = Worker::new(store, Arc::clone(&shared), closed.clone(), waits);
+            handle.spawn(worker.work());
         }
         Self {
             urgent,
@@ -211,6 +222,7 @@ mod tests {
             let options = WriterOptions {
                 queue_max,
                 group_max: 4,
+                seed: None,
             };
             Writer::start(vec![self.clone()], options, &clock, &Handle::current())
         }

@@ -196,10 +196,13 @@ impl Server {
 
     /// Awaits that the process ends itself where it was told to.
     pub async fn crashes(&self) {
+        self.crashes_within(PATIENCE * 2).await;
+    }
+
+    /// Awaits that the process ends itself where it was told to, within `limit`.
+    pub async fn crashes_within(&self, limit: Duration) {
         const SIGABRT: i32 = 6;
-        let ended = within(PATIENCE * 2, "the server ends itself", async || {
-            self.ended()
-        });
+        let ended = within(limit, "the server ends itself", async || self.ended());
         let status = ended.await;
         assert_eq!(status.signal(), Some(SIGABRT), "{}", self.shown_output());
         self.child.replace(None);

@@ -8,18 +8,17 @@ use matchmaker::domain::{
     BucketKey, Ending, Holder, MatchId, Session, Ticket, TicketId, TicketOutcome, Write,
 };
 
-use super::referee::{MatchState, Status};
+use super::referee::{Database, MatchState, Status};
 use super::users;
 use super::world::{Errand, Owner, Want, World};
 
 impl World {
     pub(super) fn check_write(&self, owner: &Owner, write: &Write) {
-        let tickets = self.touched(write);
+        let tickets = touched(write, &self.db);
         for errand in &self.errands {
             if let Errand::Write(other, under_way, _) = errand {
                 assert_ne!(owner, other, "two writes of one owner at once");
-                let shared = self
-                    .touched(under_way)
+                let shared = touched(under_way, &self.db)
                     .intersection(&tickets)
                     .next()
                     .is_some();
@@ -82,33 +81,10 @@ impl World {
         assert!(!same || asked, "tried again without a wait: {write:?}");
     }
 
-    /// The tickets that a write is about, those that it opens included.
-    fn touched(&self, write: &Write) -> BTreeSet<TicketId> {
-        let of_match = |id: &MatchId| self.db.matches[id].proposal.tickets.to_vec();
-        let tickets = match write {
-            Write::OpenTicket(ticket) => vec![ticket.id],
-            Write::CloseTicket { ticket, .. }
-            | Write::CountAsk { ticket, .. }
-            | Write::DiscardTicket { ticket, .. } => vec![*ticket],
-            Write::ReplaceTicket { old, new } => vec![*old, new.id],
-            Write::ProposeMatch(proposal) => proposal.tickets.to_vec(),
-            Write::EndMatch { tickets, opens, .. } => {
-                let opened = opens.iter().map(|new| new.id);
-                tickets.iter().copied().chain(opened).collect()
-            }
-            Write::ConfirmMatch { match_id, .. } | Write::ExtendMatch { match_id, .. } => {
-                of_match(match_id)
-            }
-            Write::OpenSession { tickets, .. } => tickets.to_vec(),
-            Write::LeaveSession { .. } => Vec::new(),
-        };
-        tickets.into_iter().collect()
-    }
-
     /// Tickets about which an answer is on its way that no longer changes.
     pub(super) fn settled(&self) -> BTreeSet<TicketId> {
         let writes = self.errands.iter().filter_map(|errand| match errand {
-            Errand::Write(_, write, Some(_)) => Some(self.touched(write)),
+            Errand::Write(_, write, Some(_)) => Some(touched(write, &self.db)),
             _ => None,
         });
         writes.flatten().collect()
@@ -116,7 +92,7 @@ impl World {
 
     fn all_touched(&self) -> BTreeSet<TicketId> {
         let writes = self.errands.iter().filter_map(|errand| match errand {
-            Errand::Write(_, write, _) => Some(self.touched(write)),
+            Errand::Write(_, write, _) => Some(touched(write, &self.db)),
             _ => None,
         });
         writes.flatten().collect()
@@ -298,4 +274,27 @@ impl World {
             );
         }
     }
+}
+
+/// The tickets that a write is about, those that it opens included.
+pub fn touched(write: &Write, db: &Database) -> BTreeSet<TicketId> {
+    let of_match = |id: &MatchId| db.matches[id].proposal.tickets.to_vec();
+    let tickets = match write {
+        Write::OpenTicket(ticket) => vec![ticket.id],
+        Write::CloseTicket { ticket, .. }
+        | Write::CountAsk { ticket, .. }
+        | Write::DiscardTicket { ticket, .. } => vec![*ticket],
+        Write::ReplaceTicket { old, new } => vec![*old, new.id],
+        Write::ProposeMatch(proposal) => proposal.tickets.to_vec(),
+        Write::EndMatch { tickets, opens, .. } => {
+            let opened = opens.iter().map(|new| new.id);
+            tickets.iter().copied().chain(opened).collect()
+        }
+        Write::ConfirmMatch { match_id, .. } | Write::ExtendMatch { match_id, .. } => {
+            of_match(match_id)
+        }
+        Write::OpenSession { tickets, .. } => tickets.to_vec(),
+        Write::LeaveSession { .. } => Vec::new(),
+    };
+    tickets.into_iter().collect()
 }

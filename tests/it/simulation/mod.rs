@@ -5,14 +5,14 @@
 //! must be true between two steps. `SIMULATION_CASES` sets how many lives are tried, and
 //! `SIMULATION_SEED` which.
 
-mod checks;
+pub mod checks;
 mod effects;
 mod outside;
-mod promises;
-pub(crate) mod referee;
+pub mod promises;
+pub mod referee;
 mod steps;
-mod witness;
-mod world;
+pub mod witness;
+pub mod world;
 
 use std::env;
 use std::fmt::Debug;
