@@ -120,13 +120,13 @@ impl Dice {
                 ..
             } => {
                 let side = self.any_side();
-                match (self.random.random_range(0..4), ending) {
-                    (0, Ending::Declined(side)) => {
+                match (self.random.random_range(0..5), ending) {
+                    (0 | 1, Ending::Declined(side)) => {
                         let decliner = &db.matches[match_id].proposal.users[side.index()];
                         *opens = self.unused(db, decliner);
                     }
-                    (1, _) => confirmed[side.index()] ^= true,
-                    (2, _) => {
+                    (2, _) => confirmed[side.index()] ^= true,
+                    (3, _) => {
                         let ticket = db.matches[match_id].proposal.tickets[side.index()];
                         fates[side.index()] = match fates[side.index()].is_closed() {
                             true => Fate::PutBack(db.tickets[&ticket].ticket.clone()),
@@ -215,7 +215,7 @@ impl Dice {
         if let ([first, second, ..], true) = (&waiting[..], self.often()) {
             both = [(*first).clone(), (*second).clone()];
         }
-        let session = match self.often() {
+        let session = match self.random.random_bool(0.7) {
             true => self.session_of(id),
             false => {
                 let other = self.any_match();

@@ -9,7 +9,7 @@ use super::dice::Dice;
 use crate::backends::subject::Subject;
 use crate::simulation::referee::{Condition, Conditions, Database, MatchState, Status};
 
-const LIVES: u64 = 40;
+const LIVES: u64 = 80;
 const WRITES: usize = 60;
 
 /// Conditions that no sequence of granted writes leads up to, because others imply them; and that a
