@@ -75,6 +75,13 @@ pub enum Fate {
     Closed(TicketOutcome),
 }
 
+impl Fate {
+    /// Whether the ticket is over.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
 /// Something to be stored, with its condition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Write {
@@ -120,7 +127,8 @@ pub enum Write {
         /// Whose confirmation.
         side: Side,
     },
-    /// The end of a match without a session, if it is open, and what becomes of its tickets.
+    /// The end of a match without a session, if it is open and just these have confirmed it, and what
+    /// becomes of its tickets.
     EndMatch {
         /// Which match.
         match_id: MatchId,
@@ -128,6 +136,8 @@ pub enum Write {
         ending: Ending,
         /// Both tickets, the older first.
         tickets: [TicketId; 2],
+        /// Whose confirmations are stored, in the same order: the fates follow from them.
+        confirmed: [bool; 2],
         /// What becomes of them, in the same order.
         fates: Box<[Fate; 2]>,
         /// A ticket that its decliner opens in the same breath.

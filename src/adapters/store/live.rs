@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::TryStreamExt;
 
 use super::contradictions;
+use super::in_flight;
 use super::rows::{IN_SESSION, LiveTicketRow, MatchRow, SessionRow};
 use crate::adapters::schema::{Id, matches, outbox, sessions, tickets};
 use crate::domain::{Breach, Guarantee, MatchId, Place, Ticket, TicketId, Timestamp, UserId};
@@ -90,13 +91,14 @@ pub(super) fn read(connection: &mut SqliteConnection, now: Timestamp) -> QueryRe
     })
 }
 
-/// The same on PostgreSQL, however long it takes.
+/// The same on PostgreSQL, however long it takes, with what a server that died was about to commit.
 pub(super) async fn read_postgres(
     connection: &mut AsyncPgConnection,
     now: Timestamp,
 ) -> QueryResult<LiveRows> {
     use diesel_async::RunQueryDsl;
 
+    in_flight::see_ended(connection).await?;
     let transaction = connection.build_transaction();
     let mut transaction = transaction.read_only().repeatable_read();
     transaction

@@ -5,6 +5,7 @@
 
 mod contradictions;
 mod group;
+mod in_flight;
 mod live;
 mod outbox;
 mod postgres;

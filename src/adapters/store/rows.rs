@@ -239,6 +239,11 @@ impl MatchRow {
         [self.first_ticket.into(), self.second_ticket.into()]
     }
 
+    /// Which of the two have confirmed.
+    pub(super) fn confirmed(&self) -> [bool; 2] {
+        [self.confirmed_first, self.confirmed_second]
+    }
+
     pub(super) fn users(&self) -> Result<[UserId; 2], UnreadableRow> {
         users("matches", &self.first_user, &self.second_user)
     }

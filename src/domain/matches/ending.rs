@@ -70,6 +70,7 @@ impl Match {
             match_id: self.ids.id,
             ending,
             tickets: [self.tickets[0].id, self.tickets[1].id],
+            confirmed: self.confirmed,
             fates: Box::new(fates.clone()),
             opens,
             at: now,

@@ -178,7 +178,7 @@ impl Match {
         }
     }
 
-    /// The database does not know this match as open, although memory did: the database decides.
+    /// The database does not know this match as memory did: the database decides.
     fn lost(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
         effects.push(MatchEffect::Breached(broken_by_refusal(&writing)));
         let waiting = self.over(None);
@@ -259,7 +259,7 @@ fn broken_by_refusal(writing: &Writing) -> Breach {
         },
         Writing::Confirm { .. } | Writing::Count { .. } | Writing::End { .. } => Breach {
             guarantee: Guarantee::OneOutcome,
-            seen: "an open match was found not to be open in the database",
+            seen: "an open match was found otherwise in the database",
         },
     }
 }

@@ -237,11 +237,18 @@ fn count(number: u64, asks: u32) -> MatchEffect {
     Store(Write::CountAsk { ticket, asks })
 }
 
-fn end(ending: Ending, fates: [Fate; 2], opens: Option<Ticket>, at: i64) -> MatchEffect {
+fn end(
+    confirmed: [bool; 2],
+    ending: Ending,
+    fates: [Fate; 2],
+    opens: Option<Ticket>,
+    at: i64,
+) -> MatchEffect {
     Store(Write::EndMatch {
         match_id: match_id(1),
         ending,
         tickets: [ticket(1).id, ticket(2).id],
+        confirmed,
         fates: Box::new(fates),
         opens: opens.map(Box::new),
         at: at_ms(at),
@@ -321,8 +328,11 @@ fn withdrawn(call: u64, answer: WithdrawAnswer) -> MatchEffect {
 fn breached() -> MatchEffect {
     Breached(Breach {
         guarantee: Guarantee::OneOutcome,
-        seen: "an open match was found not to be open in the database",
+        seen: "an open match was found otherwise in the database",
     })
 }
 
 const SILENT: [bool; 2] = [true, true];
+/// Who has confirmed.
+const NOBODY: [bool; 2] = [false, false];
+const THE_FIRST: [bool; 2] = [true, false];

@@ -301,6 +301,28 @@ async fn a_group_that_meets_a_lock_is_tried_again() {
 }
 
 #[tokio::test]
+async fn what_a_dead_server_is_about_to_commit_is_read_as_well() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_match(1, [1, 2])).await;
+    let client = admin(store.database()).await;
+    let begun = "SET application_name = 'matchmaker'; BEGIN;
+        UPDATE matchmaker.matches SET confirmed_second = true";
+    client.batch_execute(begun).await.expect("no lock");
+
+    let reading = tokio::spawn({
+        let store = store.clone();
+        async move { store.live().await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let waits = !reading.is_finished();
+    client.batch_execute("COMMIT").await.expect("a commit");
+    let live = reading.await.expect("no panic");
+
+    assert!(waits);
+    assert_eq!(live.matches[0].confirmed, [false, true]);
+}
+
+#[tokio::test]
 async fn connections_that_are_cut_are_made_again() {
     let store = Subject::on_postgres().await;
     let client = admin(store.database()).await;

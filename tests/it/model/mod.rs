@@ -14,6 +14,7 @@
 //! and writes of a dead server that reach the rows later than a new life has read them, which a
 //! second server that is slow stands for.
 
+mod dice;
 mod drift;
 mod life;
 mod properties;

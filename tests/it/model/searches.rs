@@ -6,7 +6,6 @@ use std::env;
 use super::properties::SIGHTS;
 use super::setup::{Begin, Deed, Setup};
 use super::{Order, search};
-use crate::simulation::referee::{Condition, Conditions};
 
 const ALL: &[Deed] = &[Deed::Withdraw, Deed::Confirm, Deed::Decline, Deed::Leave];
 const ANSWERS: &[Deed] = &[Deed::Confirm, Deed::Decline];
@@ -64,9 +63,8 @@ const ALONE: [Setup; 6] = [
     },
 ];
 
-/// Two servers that believe the same; the stores check all that is needed where nothing runs out,
-/// nobody asks elsewhere, and nobody was silent before.
-const TWO: [Setup; 5] = [
+/// Two servers that believe the same: what the stores check keeps every guarantee.
+const TWO: [Setup; 9] = [
     Setup {
         crashes: 1,
         lost: 1,
@@ -98,12 +96,7 @@ const TWO: [Setup; 5] = [
         steps: 2,
         ..two("beginning again", Begin::Matched)
     },
-];
-
-/// Two servers where more is needed than the stores check.
-const TWO_COMPLETE: [Setup; 4] = [
     Setup {
-        conditions: Conditions::COMPLETE,
         crashes: 1,
         steps: 1,
         acts: 1,
@@ -111,7 +104,6 @@ const TWO_COMPLETE: [Setup; 4] = [
         ..two("a window runs out", Begin::Matched)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         buckets: 2,
         asks: 1,
         acts: 1,
@@ -119,14 +111,12 @@ const TWO_COMPLETE: [Setup; 4] = [
         ..two("asking elsewhere", Begin::Matched)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         steps: 1,
         acts: 1,
         deeds: ANSWERS,
         ..two("silent for the second time", Begin::SilentBefore)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         away: 1,
         steps: 2,
         ..two("an opening is given up", Begin::Confirmed)
@@ -171,7 +161,6 @@ const FULL: [Setup; 8] = [
         ..two("waiting, and a crash", Begin::Waiting)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         buckets: 2,
         asks: 1,
         acts: 1,
@@ -179,7 +168,6 @@ const FULL: [Setup; 8] = [
         ..two("asking elsewhere, and more", Begin::Matched)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         away: 1,
         steps: 2,
         acts: 1,
@@ -187,7 +175,6 @@ const FULL: [Setup; 8] = [
         ..two("an opening is given up, and more", Begin::Confirmed)
     },
     Setup {
-        conditions: Conditions::COMPLETE,
         crashes: 1,
         lost: 1,
         steps: 2,
@@ -238,30 +225,10 @@ fn one_server_keeps_the_guarantees_in_whatever_order_things_happen() {
 
 #[test]
 fn two_servers_that_own_the_same_bucket_keep_the_guarantees() {
-    let (states, seen) = explore(&[&TWO[..], &TWO_COMPLETE].concat(), Order::ShortestFirst);
+    let (states, seen) = explore(&TWO, Order::ShortestFirst);
 
     assert!(states > 30_000, "only {states} states");
     assert_eq!(seen, SIGHTS.map(|(name, _)| name).into());
-}
-
-/// What an operator of two servers has to know: until the stores check these as well, each of them
-/// alone lets two servers break a guarantee. One server needs none of them.
-#[test]
-fn what_the_stores_do_not_check_matters_to_two_servers_only() {
-    for missing in Condition::MISSING {
-        let conditions = Conditions::COMPLETE.without(missing);
-        let refuted = TWO_COMPLETE.iter().any(|setup| {
-            let found = search(
-                Setup {
-                    conditions,
-                    ..*setup
-                },
-                Order::ShortestFirst,
-            );
-            !found.failures.is_empty()
-        });
-        assert!(refuted, "{missing:?} is not needed");
-    }
 }
 
 #[test]

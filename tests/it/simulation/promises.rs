@@ -183,6 +183,7 @@ impl Promises {
             match_id,
             ending,
             tickets,
+            confirmed,
             fates,
             opens,
             at,
@@ -194,6 +195,10 @@ impl Promises {
         let both = row.confirmed == [true, true];
         let over_at = row.proposal.expires_at;
         assert_eq!((*at, *tickets), (now, row.proposal.tickets));
+        assert_eq!(
+            *confirmed, row.confirmed,
+            "G4: ended as if others confirmed"
+        );
         match ending {
             Ending::Declined(_) => assert!(!both && over_at > now, "declined too late"),
             Ending::Expired => assert!(!both && over_at <= now, "G7: expired too early"),

@@ -268,6 +268,7 @@ impl Database {
             match_id,
             ending,
             tickets,
+            confirmed,
             fates,
             opens,
             ..
@@ -275,31 +276,35 @@ impl Database {
         else {
             unreachable!("the caller looked");
         };
-        let Some(row) = self.matches.get(match_id) else {
+        let row = self
+            .matches
+            .get(match_id)
+            .filter(|row| row.proposal.tickets == *tickets || !on.include(Condition::EndTickets));
+        let Some(row) = row else {
             return Judgement::Refuse(Refusal::NotOpen);
         };
+        let holds = |condition, holds| holds || !on.include(condition);
+        let same_confirmed = row.confirmed == *confirmed;
         if row.state == MatchState::Ended(*ending) && on.include(Condition::EndKnown) {
-            let opened = opens
-                .as_ref()
-                .is_none_or(|new| self.tickets.contains_key(&new.id));
-            let complete = opened || !on.include(Condition::EndKnownWithTicket);
-            let same = row.put_back == put_back(fates) || !on.include(Condition::EndKnownSameFates);
-            return if complete && same {
-                Judgement::Known
-            } else {
-                Judgement::Refuse(Refusal::NotOpen)
+            let mut opens = opens.iter();
+            let opened = opens.all(|new| self.tickets.contains_key(&new.id));
+            let same_fates = row.put_back == put_back(fates);
+            let known = holds(Condition::EndKnownConfirmed, same_confirmed)
+                && holds(Condition::EndKnownWithTicket, opened)
+                && holds(Condition::EndKnownSameFates, same_fates);
+            return match known {
+                true => Judgement::Known,
+                false => Judgement::Refuse(Refusal::NotOpen),
             };
         }
-        let tickets_fit = row.proposal.tickets == *tickets || !on.include(Condition::EndTickets);
-        let unconfirmed = row.confirmed != [true, true]
-            || *ending == Ending::QuestionUnavailable
-            || !on.include(Condition::EndUnconfirmed);
-        if !self.is_open(on, Condition::EndOpen, *match_id) || !tickets_fit || !unconfirmed {
+        if !self.is_open(on, Condition::EndOpen, *match_id)
+            || !holds(Condition::EndConfirmed, same_confirmed)
+        {
             return Judgement::Refuse(Refusal::NotOpen);
         }
         let ends = |id: TicketId| {
             let mut closed = tickets.iter().zip(fates.iter());
-            closed.any(|(ticket, fate)| *ticket == id && matches!(fate, Fate::Closed(_)))
+            closed.any(|(ticket, fate)| *ticket == id && fate.is_closed())
         };
         let rival = opens.as_ref().and_then(|new| {
             self.live()
@@ -344,9 +349,7 @@ impl Database {
 }
 
 fn put_back(fates: &[Fate; 2]) -> [bool; 2] {
-    fates
-        .each_ref()
-        .map(|fate| matches!(fate, Fate::PutBack(_)))
+    fates.each_ref().map(|fate| !fate.is_closed())
 }
 
 fn already_live(row: &TicketRow) -> Refusal {

@@ -5,8 +5,7 @@ use uuid::Uuid;
 use super::super::rows::{self, MatchRow, NewOutboxRow, SessionRow, TicketRow, WAITING};
 use super::cells::{Cell, Row};
 use crate::domain::{
-    Ending, EventId, Fate, MatchId, Proposal, SessionRecord, Side, Ticket, TicketId, Timestamp,
-    Write,
+    Ending, EventId, Fate, Proposal, SessionRecord, Side, Ticket, TicketId, Timestamp, Write,
 };
 
 /// The row of a write, and the id that its statement answers where it grants it.
@@ -43,10 +42,14 @@ pub(super) fn row(write: &Write) -> serde_json::Result<(Uuid, Row<'_>)> {
             match_id,
             ending,
             tickets,
+            confirmed,
             fates,
             opens,
             at,
-        } => ended(*match_id, *ending, *tickets, fates, opens.as_deref(), *at)?,
+        } => {
+            let rest = ended(*ending, *tickets, *confirmed, fates, opens.as_deref(), *at)?;
+            by_id(match_id.0, rest)
+        }
         Write::OpenSession {
             session,
             tickets,
@@ -110,16 +113,18 @@ fn proposed(proposal: &Proposal) -> (Uuid, Row<'static>) {
     (row.id.0, Row { sort_by, cells })
 }
 
+/// What follows the id in the row of a match's end.
 fn ended<'a>(
-    match_id: MatchId,
     ending: Ending,
     tickets: [TicketId; 2],
+    confirmed: [bool; 2],
     fates: &'a [Fate; 2],
     opens: Option<&'a Ticket>,
     at: Timestamp,
-) -> serde_json::Result<(Uuid, Row<'a>)> {
+) -> serde_json::Result<Vec<Cell<'a>>> {
     let mut cells = vec![rows::ended_state(ending).into(), at.as_ms().into()];
     cells.extend(tickets.map(|ticket| Cell::from(ticket.0)));
+    cells.extend(confirmed.map(Cell::from));
     for fate in fates {
         match fate {
             Fate::PutBack(ticket) => cells.extend([
@@ -140,7 +145,7 @@ fn ended<'a>(
         Some(ticket) => cells.extend(ticket_cells(ticket)?),
         None => cells.extend([const { Cell::Null }; TICKET_CELLS]),
     }
-    Ok(by_id(match_id.0, cells))
+    Ok(cells)
 }
 
 fn opened(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::rows::{self, IN_SESSION, MATCHED, OPEN, WAITING};
 use super::cells::PgId;
-use crate::domain::{Refusal, Side, Ticket, TicketId, TicketOutcome, Write, WriteOutcome};
+use crate::domain::{Fate, Refusal, Side, Ticket, TicketId, TicketOutcome, Write, WriteOutcome};
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
 
@@ -41,8 +41,10 @@ impl Questions {
                 match_id, opens, ..
             } => {
                 self.matches.insert(match_id.0);
-                self.users
-                    .extend(opens.as_ref().map(|ticket| ticket.user.to_string()));
+                if let Some(opens) = opens {
+                    self.tickets.insert(opens.id.0);
+                    self.users.insert(opens.user.to_string());
+                }
             }
             Write::OpenSession { session, .. } => {
                 self.matches.insert(session.match_id.0);
@@ -72,9 +74,11 @@ struct MatchFacts {
     tickets: [Uuid; 2],
     users: [String; 2],
     state: String,
-    both_confirmed: bool,
+    confirmed: [bool; 2],
     /// There is a row of its session, or of another one that names it.
     has_session: bool,
+    /// Which of its tickets ended with it, and were not put back.
+    closed: [bool; 2],
 }
 
 impl Facts {
@@ -103,17 +107,16 @@ impl Facts {
             tickets: [first, second],
             users: [row.try_get(4)?, row.try_get(5)?],
             state: row.try_get(6)?,
-            both_confirmed: row.try_get(7)?,
-            has_session: row.try_get(8)?,
+            confirmed: [row.try_get(7)?, row.try_get(8)?],
+            has_session: row.try_get(9)?,
+            closed: [row.try_get(10)?, row.try_get(11)?],
         };
         self.sessions.insert(session);
-        // The same match may be found twice, and its session is looked for once.
-        let has_session = self.matches.get(&id).is_some_and(|found| found.has_session);
-        let facts = MatchFacts {
-            has_session: facts.has_session || has_session,
-            ..facts
-        };
-        self.matches.insert(id, facts);
+        // The same match may be found twice, and only by its own id is everything looked for.
+        let (has_session, closed) = (facts.has_session, facts.closed);
+        let found = self.matches.entry(id).or_insert(facts);
+        found.has_session |= has_session;
+        found.closed = [0, 1].map(|side| found.closed[side] || closed[side]);
         Ok(())
     }
 
@@ -185,10 +188,10 @@ impl Facts {
                         && found.users[0] == session.users[0].as_str()
                         && found.users[1] == session.users[1].as_str()
                 });
-                let facts = |found: &MatchFacts| (found.both_confirmed, found.has_session);
+                let facts = |found: &MatchFacts| (found.confirmed, found.has_session);
                 match its_match.map(|found| (found.state.as_str(), facts(found))) {
                     Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
-                    Some((OPEN, (true, false))) => None,
+                    Some((OPEN, ([true, true], false))) => None,
                     _ => Some(NOT_OPEN),
                 }
             }
@@ -203,22 +206,31 @@ impl Facts {
             match_id,
             ending,
             tickets,
+            confirmed,
+            fates,
             opens,
             ..
         } = write
         else {
             return None;
         };
-        let Some(found) = self.matches.get(&match_id.0) else {
-            return Some(NOT_OPEN);
-        };
-        if found.state == rows::ended_state(*ending) {
-            return Some(WriteOutcome::Stored);
+        let its_match = self.matches.get(&match_id.0).filter(|found| {
+            found.tickets == tickets.map(|ticket| ticket.0) && found.confirmed == *confirmed
+        });
+        match its_match {
+            Some(found) if found.state == OPEN => self.already_live(opens.as_ref()?),
+            Some(found) if found.state == rows::ended_state(*ending) => {
+                // Confirmed by the same, and yet whoever was silent before may be known to one
+                // server only; and a match may be declined with a new ticket and without one.
+                let fates_agree = found.closed == fates.each_ref().map(Fate::is_closed);
+                let opened = opens
+                    .as_ref()
+                    .map(|new| self.tickets.contains_key(&new.id.0));
+                let same = fates_agree && opened.unwrap_or(true);
+                Some(if same { WriteOutcome::Stored } else { NOT_OPEN })
+            }
+            Some(_) | None => Some(NOT_OPEN),
         }
-        if found.state != OPEN || found.tickets != tickets.map(|ticket| ticket.0) {
-            return Some(NOT_OPEN);
-        }
-        self.already_live(opens.as_ref()?)
     }
 
     fn already_live(&self, ticket: &Ticket) -> Option<WriteOutcome> {

@@ -171,20 +171,20 @@ RETURNING matches.id",
     parameters: &[Ids, Flags, Flags],
 };
 
-/// Refused where the match is not open, or is one of other tickets; or where the user of the ticket
-/// that opens has another live one. All rows of the match have changed before that ticket is
-/// inserted, because sorting reads them all first.
+/// Refused where the match is not open, is one of other tickets, or has other confirmations than
+/// those that are given; or where the user of the ticket that opens has another live one. All rows
+/// of the match have changed before that ticket is inserted, because sorting reads them all first.
 pub(super) const END_MATCHES: Statement = Statement {
     text: "
 WITH given AS (
     SELECT * FROM unnest(
-        $1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::uuid[],
-        $6::text[], $7::bigint[], $8::boolean[], $9::bigint[], $10::bigint[], $11::text[],
-        $12::text[], $13::bigint[], $14::boolean[], $15::bigint[], $16::bigint[], $17::text[],
-        $18::uuid[], $19::text[], $20::text[], $21::text[], $22::text[], $23::bigint[],
-        $24::bigint[], $25::boolean[], $26::bigint[], $27::bigint[], $28::text[]
+        $1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::uuid[], $6::boolean[], $7::boolean[],
+        $8::text[], $9::bigint[], $10::boolean[], $11::bigint[], $12::bigint[], $13::text[],
+        $14::text[], $15::bigint[], $16::boolean[], $17::bigint[], $18::bigint[], $19::text[],
+        $20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::bigint[],
+        $26::bigint[], $27::boolean[], $28::bigint[], $29::bigint[], $30::text[]
     ) AS given (
-        id, state, at_ms, first_ticket, second_ticket,
+        id, state, at_ms, first_ticket, second_ticket, first_confirmed, second_confirmed,
         first_status, first_until, first_back, first_silences, first_asks, first_avoided,
         second_status, second_until, second_back, second_silences, second_asks, second_avoided,
         new_id, new_user, new_difficulty, new_topic, new_topic_key, new_enqueued, new_until,
@@ -196,6 +196,8 @@ WITH given AS (
     WHERE matches.id = given.id AND matches.ended_at_ms IS NULL
         AND matches.first_ticket = given.first_ticket
         AND matches.second_ticket = given.second_ticket
+        AND matches.confirmed_first = given.first_confirmed
+        AND matches.confirmed_second = given.second_confirmed
         AND NOT EXISTS (
             SELECT FROM tickets AS live
             WHERE live.user_id = given.new_user AND live.status IN ('waiting', 'matched')
@@ -236,9 +238,9 @@ WITH given AS (
 )
 SELECT id FROM ended",
     parameters: &[
-        Ids, Texts, Numbers, Ids, Ids, Texts, Numbers, Flags, Numbers, Numbers, Texts, Texts,
-        Numbers, Flags, Numbers, Numbers, Texts, Ids, Texts, Texts, Texts, Texts, Numbers, Numbers,
-        Flags, Numbers, Numbers, Texts,
+        Ids, Texts, Numbers, Ids, Ids, Flags, Flags, Texts, Numbers, Flags, Numbers, Numbers,
+        Texts, Texts, Numbers, Flags, Numbers, Numbers, Texts, Ids, Texts, Texts, Texts, Texts,
+        Numbers, Numbers, Flags, Numbers, Numbers, Texts,
     ],
 };
 
@@ -342,19 +344,22 @@ WHERE user_id = ANY ($1::text[]) AND status IN ('waiting', 'matched')",
 };
 
 /// What is known of matches, by their own ids or by those of the sessions that they open; by their
-/// own also whether there is a session. It is counted, because EXISTS may read the whole table.
+/// own also whether there is a session, and which tickets ended with them. Sessions are counted,
+/// because EXISTS may read the whole table.
 pub(super) const FIND_MATCHES: Statement = Statement {
     text: "
 SELECT
     id, session_id, first_ticket, second_ticket, first_user, second_user, state,
-    confirmed_first AND confirmed_second,
+    confirmed_first, confirmed_second,
     (SELECT count(*) FROM sessions WHERE sessions.id = matches.session_id)
-        + (SELECT count(*) FROM sessions WHERE sessions.match_id = matches.id) > 0
+        + (SELECT count(*) FROM sessions WHERE sessions.match_id = matches.id) > 0,
+    coalesce(ended_at_ms = (SELECT ended_at_ms FROM tickets WHERE id = first_ticket), false),
+    coalesce(ended_at_ms = (SELECT ended_at_ms FROM tickets WHERE id = second_ticket), false)
 FROM matches WHERE id = ANY ($1::uuid[])
 UNION
 SELECT
     id, session_id, first_ticket, second_ticket, first_user, second_user, state,
-    confirmed_first AND confirmed_second, false
+    confirmed_first, confirmed_second, false, false, false
 FROM matches WHERE session_id = ANY ($2::uuid[])",
     parameters: &[Ids, Ids],
 };

@@ -97,20 +97,25 @@ pub(super) struct End<'a> {
     pub(super) match_id: MatchId,
     pub(super) ending: Ending,
     pub(super) tickets: [TicketId; 2],
+    pub(super) confirmed: [bool; 2],
     pub(super) fates: &'a [Fate; 2],
     pub(super) opens: Option<&'a Ticket>,
     pub(super) at: Timestamp,
 }
 
-/// The end of a match without a session, if it is open, and what becomes of its tickets.
+/// The end of a match without a session, if it is open and just these have confirmed it, and what
+/// becomes of its tickets.
 pub(super) fn end(connection: &mut SqliteConnection, end: &End<'_>) -> QueryResult<WriteOutcome> {
     let Some(row) = find(connection, end.match_id)? else {
         return Ok(NOT_OPEN);
     };
-    if row.state == rows::ended_state(end.ending) {
-        return Ok(WriteOutcome::Stored);
+    if row.tickets() != end.tickets || row.confirmed() != end.confirmed {
+        return Ok(NOT_OPEN);
     }
-    if row.state != OPEN || row.tickets() != end.tickets {
+    if row.state == rows::ended_state(end.ending) {
+        return Ok(stored_or_not_open(has_ended_so(connection, &row, end)?));
+    }
+    if row.state != OPEN {
         return Ok(NOT_OPEN);
     }
     let Some(opens) = end.opens else {
@@ -132,6 +137,29 @@ pub(super) fn end(connection: &mut SqliteConnection, end: &End<'_>) -> QueryResu
         Err(Undo::Refused(refusal)) => Ok(WriteOutcome::Refused(refusal)),
         Err(Undo::Failed(error)) => Err(error),
     }
+}
+
+/// Whether an ended match is what `end` would make of it. Confirmed by the same, and yet whoever was
+/// silent before may be known to one server only; and a match may be declined with a new ticket and
+/// without one.
+fn has_ended_so(
+    connection: &mut SqliteConnection,
+    row: &MatchRow,
+    end: &End<'_>,
+) -> QueryResult<bool> {
+    let [first, second] = end.tickets.map(Id::from);
+    let closed: Vec<Id> = tickets::table
+        .filter(tickets::id.eq(first).or(tickets::id.eq(second)))
+        .filter(tickets::ended_at_ms.eq(row.ended_at_ms))
+        .select(tickets::id)
+        .load(connection)?;
+    let closed = [first, second].map(|ticket| closed.contains(&ticket));
+    if closed != end.fates.each_ref().map(Fate::is_closed) {
+        return Ok(false);
+    }
+    end.opens.map_or(Ok(true), |new| {
+        Ok(ticket_writes::status_of(connection, new.id)?.is_some())
+    })
 }
 
 /// Why one write is rolled back.
@@ -193,12 +221,9 @@ pub(super) fn open_session(
     if row.session_id != Id::from(session.id) || !row.is_of(both, &session.users) {
         return Ok(NOT_OPEN);
     }
-    match (
-        row.state.as_str(),
-        row.confirmed_first && row.confirmed_second,
-    ) {
+    match (row.state.as_str(), row.confirmed()) {
         (IN_SESSION, _) => return Ok(WriteOutcome::Stored),
-        (OPEN, true) => {}
+        (OPEN, [true, true]) => {}
         _ => return Ok(NOT_OPEN),
     }
     let opened_at_ms = session.opened_at.as_ms();

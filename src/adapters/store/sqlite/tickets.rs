@@ -134,7 +134,11 @@ pub(super) fn already_live(
     })
 }
 
-fn status_of(connection: &mut SqliteConnection, ticket: TicketId) -> QueryResult<Option<String>> {
+/// What is stored of a ticket, if anything.
+pub(super) fn status_of(
+    connection: &mut SqliteConnection,
+    ticket: TicketId,
+) -> QueryResult<Option<String>> {
     tickets::table
         .find(Id::from(ticket))
         .select(tickets::status)

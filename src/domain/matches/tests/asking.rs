@@ -62,7 +62,10 @@ fn who_has_not_answered_and_asks_for_another_bucket_declines_and_gets_a_ticket_t
     let replaced = Fate::Closed(TicketOutcome::Replaced);
     let fates = [Fate::PutBack(partner.clone()), replaced];
     let ending = Ending::Declined(Second);
-    assert_eq!(replacing, [end(ending, fates, Some(new.clone()), 5_000)]);
+    assert_eq!(
+        replacing,
+        [end(THE_FIRST, ending, fates, Some(new.clone()), 5_000)]
+    );
     let (ticket, matched) = (Box::new(new.clone()), false);
     let old = self::ticket(2).id;
     assert_eq!(

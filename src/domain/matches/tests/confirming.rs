@@ -112,3 +112,27 @@ fn who_waits_for_the_session_is_bounded() {
         [answer(200, ProposalAnswer::Busy)]
     );
 }
+
+#[test]
+fn an_end_names_the_confirmations_that_are_stored() {
+    let mut unstored = Tested::confirmed_by_first();
+    unstored.confirm(2, 2, 5_000);
+    unstored.written(AWAY, 5_001);
+    let mut restarted = Tested::new();
+    restarted.tested = restarted.tested.with_confirmations(THE_FIRST);
+
+    for mut tested in [unstored, restarted] {
+        let due = tested.on_time(WINDOW_ENDS);
+
+        assert!(
+            matches!(
+                due[..],
+                [Store(Write::EndMatch {
+                    confirmed: THE_FIRST,
+                    ..
+                })]
+            ),
+            "{due:?}"
+        );
+    }
+}

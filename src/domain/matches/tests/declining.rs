@@ -14,7 +14,7 @@ fn declining_closes_the_own_ticket_and_puts_the_partner_back_in_place() {
     let fates = [declined, Fate::PutBack(partner.clone())];
     assert_eq!(
         declining,
-        [end(Ending::Declined(First), fates, None, 5_000)]
+        [end(NOBODY, Ending::Declined(First), fates, None, 5_000)]
     );
     assert_eq!(partner.place(), ticket(2).place());
     assert_eq!(partner.waits_until, at_ms(65_000));
@@ -42,7 +42,7 @@ fn the_younger_side_declines_likewise_also_after_the_partner_confirmed() {
     let fates = [Fate::PutBack(partner.clone()), declined];
     assert_eq!(
         declining,
-        [end(Ending::Declined(Second), fates, None, 5_000)]
+        [end(THE_FIRST, Ending::Declined(Second), fates, None, 5_000)]
     );
     assert_eq!(
         stored,

@@ -14,7 +14,10 @@ fn two_silent_ones_are_put_back_and_avoid_each_other() {
     let second = ran_out(ticket(2), 1, SILENT, WINDOW_ENDS);
     let fates = [Fate::PutBack(first.clone()), Fate::PutBack(second.clone())];
     assert_eq!(early, []);
-    assert_eq!(due, [end(Ending::Expired, fates, None, WINDOW_ENDS)]);
+    assert_eq!(
+        due,
+        [end(NOBODY, Ending::Expired, fates, None, WINDOW_ENDS)]
+    );
     assert_eq!((first.silences, second.silences), (1, 1));
     assert!(!first.may_meet(&second));
     assert_eq!(
@@ -39,7 +42,10 @@ fn who_confirmed_is_put_back_without_a_silence() {
     let silent = ran_out(ticket(2), 1, [true, false], WINDOW_ENDS);
     assert_eq!((faithful.silences, silent.silences), (0, 1));
     let fates = [Fate::PutBack(faithful), Fate::PutBack(silent)];
-    assert_eq!(due, [end(Ending::Expired, fates, None, WINDOW_ENDS)]);
+    assert_eq!(
+        due,
+        [end(THE_FIRST, Ending::Expired, fates, None, WINDOW_ENDS)]
+    );
 }
 
 #[test]
@@ -56,7 +62,10 @@ fn a_second_silence_in_a_row_ends_the_ticket() {
     let over = Fate::Closed(TicketOutcome::Expired);
     let second = ran_out(ticket(2), 1, SILENT, WINDOW_ENDS);
     let fates = [over, Fate::PutBack(second.clone())];
-    assert_eq!(due, [end(Ending::Expired, fates, None, WINDOW_ENDS)]);
+    assert_eq!(
+        due,
+        [end(NOBODY, Ending::Expired, fates, None, WINDOW_ENDS)]
+    );
     assert_eq!(
         stored,
         [
@@ -84,7 +93,10 @@ fn a_confirmation_takes_earlier_silences_away() {
     let faithful = ran_out(ticket(1), 2, [false, true], WINDOW_ENDS);
     let silent = ran_out(ticket(2), 1, [true, false], WINDOW_ENDS);
     let fates = [Fate::PutBack(faithful), Fate::PutBack(silent)];
-    assert_eq!(due, [end(Ending::Expired, fates, None, WINDOW_ENDS)]);
+    assert_eq!(
+        due,
+        [end(THE_FIRST, Ending::Expired, fates, None, WINDOW_ENDS)]
+    );
 }
 
 #[test]

@@ -140,7 +140,13 @@ fn thirty_seconds_after_the_window_the_opening_is_given_up_and_both_are_put_back
     assert_eq!(early, []);
     assert_eq!(
         due,
-        [end(Ending::QuestionUnavailable, fates, None, GIVES_UP)]
+        [end(
+            [true, true],
+            Ending::QuestionUnavailable,
+            fates,
+            None,
+            GIVES_UP
+        )]
     );
     assert!(first.may_meet(&second));
     assert_eq!(

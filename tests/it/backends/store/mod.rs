@@ -9,6 +9,7 @@ macro_rules! fresh {
     };
 }
 
+mod ends;
 mod groups;
 mod matches;
 mod opening;

@@ -120,6 +120,7 @@ async fn a_match_has_one_outcome() {
             match_id: match_id(round),
             ending,
             tickets: numbers.map(ticket_id),
+            confirmed: [true, true],
             fates: Box::new([TicketOutcome::Declined, TicketOutcome::Expired].map(Fate::Closed)),
             opens: None,
             at: at_ms(9_000),

@@ -45,10 +45,12 @@ pub enum Condition {
     EndTickets,
     /// `EndMatch`: the user of the ticket that opens has no other live one.
     EndNoOtherLive,
+    /// `EndMatch`: those have confirmed whose confirmations its writer knows, and nobody else.
+    EndConfirmed,
     /// `EndMatch`: one that has ended in this way is stored already.
     EndKnown,
-    /// `EndMatch`: a match that both have confirmed is neither declined nor expired.
-    EndUnconfirmed,
+    /// `EndMatch`: one that has ended is stored already only if the same have confirmed it.
+    EndKnownConfirmed,
     /// `EndMatch`: one that has ended is stored already only with the ticket that opens.
     EndKnownWithTicket,
     /// `EndMatch`: one that has ended is stored already only if the same are put back.
@@ -73,7 +75,7 @@ pub enum Condition {
 
 impl Condition {
     /// Every one.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::OpenNoOtherLive,
         Self::OpenKnown,
         Self::CloseWaits,
@@ -95,8 +97,9 @@ impl Condition {
         Self::EndOpen,
         Self::EndTickets,
         Self::EndNoOtherLive,
+        Self::EndConfirmed,
         Self::EndKnown,
-        Self::EndUnconfirmed,
+        Self::EndKnownConfirmed,
         Self::EndKnownWithTicket,
         Self::EndKnownSameFates,
         Self::SessionOpen,
@@ -108,12 +111,6 @@ impl Condition {
         Self::ExtendOpen,
         Self::ExtendOnce,
     ];
-    /// Those that the stores do not have, although more than one server would need them.
-    pub const MISSING: [Self; 3] = [
-        Self::EndUnconfirmed,
-        Self::EndKnownWithTicket,
-        Self::EndKnownSameFates,
-    ];
 }
 
 /// The conditions that hold.
@@ -123,11 +120,8 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// All of them, those included that the stores do not have.
-    pub const COMPLETE: Self = Self { left_out: 0 };
-
-    /// What the stores check.
-    pub const OF_THE_STORES: Self = Self::COMPLETE.without_all(&Condition::MISSING);
+    /// All of them, which is what the stores check.
+    pub const OF_THE_STORES: Self = Self { left_out: 0 };
 
     /// What the stores check of a write that is not stored yet; a repeated one is like another.
     pub const OF_FIRST_TRIES: Self = Self::OF_THE_STORES.without_all(&[
@@ -142,12 +136,6 @@ impl Conditions {
 
     pub const fn without(self, condition: Condition) -> Self {
         let left_out = self.left_out | 1 << condition as u64;
-        Self { left_out }
-    }
-
-    /// The same with `condition` where it was left out, and without it where it was not.
-    pub const fn other_than(self, condition: Condition) -> Self {
-        let left_out = self.left_out ^ 1 << condition as u64;
         Self { left_out }
     }
 
