@@ -9,6 +9,7 @@ macro_rules! fresh {
     };
 }
 
+mod ended;
 mod groups;
 mod matches;
 mod opening;
