@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 use crate::domain::{
     Breach, Ending, EventId, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId,
@@ -146,6 +147,15 @@ pub trait Records: Send + Sync + 'static {
     /// Those of `ids` that a match names as its session, whatever became of the match.
     async fn named_sessions(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Away>;
 
+    /// Up to `limit` sessions that both have left and whose time is over after `now`, the newest
+    /// first; only among the newest of all.
+    async fn recently_left(&self, now: Timestamp, limit: usize)
+    -> Result<Vec<SessionRecord>, Away>;
+
+    /// Up to `limit` sessions that were given up after `since` because there was no question, the
+    /// newest first; only among the newest matches of all.
+    async fn given_up(&self, since: Timestamp, limit: usize) -> Result<Vec<SessionId>, Away>;
+
     /// Everything that is live; sessions that end after `now`.
     async fn live(&self, now: Timestamp) -> Result<LiveState, Away>;
 
@@ -176,23 +186,27 @@ pub trait FallbackSessions: Send + Sync + 'static {
     /// The session, if it was found and its time is not over.
     fn session(&self, id: SessionId) -> Option<SessionRecord>;
 
+    /// The session of a match, if it was found and its time is not over. One whose match is forgotten
+    /// is found under its own id.
+    fn session_of(&self, id: MatchId) -> Option<SessionRecord>;
+
     /// A session that the user has not left, the one that was found last.
     fn active_session(&self, user: &UserId) -> Option<SessionRecord>;
 
-    /// Writes that the user has left.
-    async fn leave(&self, id: SessionId, user: &UserId) -> Result<Left, Away>;
+    /// Notes that the user has left, and writes it; answers where that is written. `on_left` hears who
+    /// is still there and is to be told, at most once, and only after it is written, however long
+    /// that takes. A caller that goes away leaves nothing half done, and may repeat it.
+    async fn leave(&self, id: SessionId, user: &UserId, on_left: OnLeft) -> Result<Left, Away>;
 }
 
+/// What is done once somebody's leave is written, with the partner who is still there.
+pub type OnLeft = Box<dyn FnOnce(UserId) -> BoxFuture<'static, ()> + Send>;
+
 /// What became of a wish to leave a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// The user has left now.
-    Now {
-        /// Who is still in it, and is to be told.
-        partner: Option<UserId>,
-    },
-    /// The user had left before.
-    Before,
+    /// The user has left, now or before.
+    Done,
     /// The user was never in it.
     NotMember,
     /// There is no such session.

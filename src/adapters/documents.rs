@@ -2,11 +2,11 @@
 
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::{Question, SessionRecord, Side, Timestamp};
+use super::raw_object::RawObject;
+use crate::domain::{Question, SessionRecord, Side, Timestamp, UserId};
 
 /// Under which routing key a session is announced.
 pub const MATCH_FOUND: &str = "match.found";
@@ -88,32 +88,44 @@ pub fn new_session(session: &SessionRecord) -> serde_json::Result<String> {
     serde_json::to_string(&SessionDocument::from(session))
 }
 
+/// What becomes of a session's key when our part of it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// It is to hold this text.
+    Text(String),
+    /// It stays as it is: it looks like an object of somebody else, and cannot be read.
+    Kept,
+}
+
 /// The question that a session's key holds, where it is whole.
-pub fn question_in(text: &str) -> Option<Question> {
-    let mut found: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let document: QuestionDocument = serde_json::from_value(found.remove(QUESTION)?).ok()?;
+pub fn question_in(text: &[u8]) -> Option<Question> {
+    let found = RawObject::parse(text)?;
+    let document: QuestionDocument = serde_json::from_str(found.get(QUESTION)?).ok()?;
     Some(document.into())
 }
 
-/// The key with our members in it, and everything else as somebody left it; rebuilt where it is no
-/// JSON object.
+/// The users whom a session's key names as its members, and those of them who have left.
+pub fn members_in(text: &[u8]) -> Option<(Vec<UserId>, Vec<UserId>)> {
+    let found = RawObject::parse(text)?;
+    let users = users_in(found.get(USERS)?)?;
+    let left = found.get(LEFT_USERS).and_then(users_in);
+    (!users.is_empty()).then(|| (users, left.unwrap_or_default()))
+}
+
+fn users_in(text: &str) -> Option<Vec<UserId>> {
+    let names: Vec<String> = serde_json::from_str(text).ok()?;
+    let user = |name: &String| UserId::parse(name).ok();
+    names.iter().map(user).collect()
+}
+
+/// The key with our members in it, and everything else byte for byte as somebody left it; rebuilt
+/// where it is no JSON object.
 ///
 /// # Errors
 ///
 /// As [`new_session`].
-pub fn with_members(text: &str, session: &SessionRecord) -> serde_json::Result<String> {
-    let Ok(mut found) = serde_json::from_str::<Map<String, Value>>(text) else {
-        return new_session(session);
-    };
-    found.insert(
-        USERS.to_owned(),
-        session.users.iter().map(ToString::to_string).collect(),
-    );
-    match left_users(session) {
-        left if left.is_empty() => found.remove(LEFT_USERS),
-        left => found.insert(LEFT_USERS.to_owned(), left.into()),
-    };
-    serde_json::to_string(&found)
+pub fn with_members(text: &[u8], session: &SessionRecord) -> serde_json::Result<Merged> {
+    merged(text, session, |_| Ok(()))
 }
 
 /// The key with our question and members in it, and everything else as somebody left it.
@@ -121,13 +133,42 @@ pub fn with_members(text: &str, session: &SessionRecord) -> serde_json::Result<S
 /// # Errors
 ///
 /// As [`new_session`].
-pub fn with_question(text: &str, session: &SessionRecord) -> serde_json::Result<String> {
-    let Ok(mut found) = serde_json::from_str::<Map<String, Value>>(text) else {
-        return new_session(session);
+pub fn with_question(text: &[u8], session: &SessionRecord) -> serde_json::Result<Merged> {
+    merged(text, session, |found| {
+        let question = QuestionDocument::from(&session.question);
+        found.set(QUESTION, serde_json::to_string(&question)?);
+        Ok(())
+    })
+}
+
+fn merged(
+    text: &[u8],
+    session: &SessionRecord,
+    change: impl FnOnce(&mut RawObject<'_>) -> serde_json::Result<()>,
+) -> serde_json::Result<Merged> {
+    let Some(mut found) = RawObject::parse(text) else {
+        return if looks_like_an_object(text) {
+            Ok(Merged::Kept)
+        } else {
+            new_session(session).map(Merged::Text)
+        };
     };
-    let question = serde_json::to_value(QuestionDocument::from(&session.question))?;
-    found.insert(QUESTION.to_owned(), question);
-    with_members(&serde_json::to_string(&found)?, session)
+    change(&mut found)?;
+    let document = SessionDocument::from(session);
+    found.set(USERS, serde_json::to_string(&document.users)?);
+    if document.left_users.is_empty() {
+        found.remove(LEFT_USERS);
+    } else {
+        found.set(LEFT_USERS, serde_json::to_string(&document.left_users)?);
+    }
+    Ok(Merged::Text(found.to_string()))
+}
+
+/// Python writes `NaN` and `Infinity`, which are no JSON, and others may read them.
+fn looks_like_an_object(text: &[u8]) -> bool {
+    let inside = text.trim_ascii().strip_prefix(b"{");
+    let inside = inside.and_then(|inside| inside.strip_suffix(b"}"));
+    inside.is_some_and(|inside| !inside.trim_ascii().is_empty())
 }
 
 fn left_users(session: &SessionRecord) -> Vec<String> {
@@ -224,20 +265,50 @@ mod tests {
     fn leaving_changes_the_members_and_nothing_else() {
         let mut left = session();
         left.left = [false, true];
+        // As Python's json.dumps writes them.
+        for (others, rest) in [
+            (
+                r#"{"code":"x","users":[],"chat":[{"a":1.50}]"#,
+                r#","question":7"#,
+            ),
+            (
+                r#"{"code":"half \ud83d","users":7,"z":1"#,
+                r#","a":"\uDC00""#,
+            ),
+            (
+                r#"{"code":"x","users":null,"n":123456789012345678901234567890"#,
+                r#","m":-1.0e+999,"deep":{ "b" : [ ] , "a" : 1 }"#,
+            ),
+        ] {
+            let found = format!("{others}{rest}}}");
+            let expected = others
+                .replace(r#""users":[]"#, r#""users":["user-1","user-2"]"#)
+                .replace(r#""users":7"#, r#""users":["user-1","user-2"]"#)
+                .replace(r#""users":null"#, r#""users":["user-1","user-2"]"#);
+            let expected = format!(r#"{expected}{rest},"left_users":["user-2"]}}"#);
 
-        let text = with_members(r#"{"code":"x","chat":[{"a":1.50}],"question":7}"#, &left).unwrap();
+            let text = with_members(found.as_bytes(), &left).unwrap();
 
-        let expected = r#"{"code":"x","chat":[{"a":1.5}],"question":7,"users":["user-1","user-2"],"left_users":["user-2"]}"#;
-        let as_value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(as_value(&text), as_value(expected));
+            assert_eq!(text, Merged::Text(expected));
+        }
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_left_alone() {
+        let not_utf_8 = b"{\"code\": \"\xff\"}".as_slice();
+        for text in [br#"{"code": "x", "cursor": NaN}"#, not_utf_8, b" {x} "] {
+            assert_eq!(with_members(text, &session()).unwrap(), Merged::Kept);
+            assert_eq!(with_question(text, &session()).unwrap(), Merged::Kept);
+        }
     }
 
     #[test]
     fn a_key_that_is_no_object_is_rebuilt() {
-        for text in ["", "null", "[1]", "{\"code\":", "\"text\""] {
-            let rebuilt = with_members(text, &session()).unwrap();
+        for text in ["", "null", "[1]", "{\"code\":", "\"text\"", "{ "] {
+            let rebuilt = with_members(text.as_bytes(), &session()).unwrap();
 
-            assert_eq!(rebuilt, new_session(&session()).unwrap(), "{text}");
+            let expected = new_session(&session()).unwrap();
+            assert_eq!(rebuilt, Merged::Text(expected), "{text}");
         }
     }
 
@@ -246,26 +317,38 @@ mod tests {
         let mut expected = session().question;
         expected.difficulty = "easy".into();
 
-        let whole = question_in(&new_session(&session()).unwrap());
-        let partial = question_in(r#"{"question":{"id":17,"title":"Two Sum"}}"#);
+        let whole = question_in(new_session(&session()).unwrap().as_bytes());
+        let partial = question_in(br#"{"question":{"id":17,"title":"Two Sum"}}"#);
 
         assert_eq!(whole, Some(expected));
         assert_eq!(partial, None);
-        assert_eq!(question_in("nonsense"), None);
+        assert_eq!(question_in(b"nonsense"), None);
+    }
+
+    #[test]
+    fn members_are_found_where_there_are_any() {
+        let text = br#"{"code":"\ud83d","users":["user-1","user-2"],"left_users":["user-2"]}"#;
+
+        let found = members_in(text);
+
+        assert_eq!(found, Some((vec![user(1), user(2)], vec![user(2)])));
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"users":[]}"#,
+            r#"{"users":[1]}"#,
+            r#"{"users":"a"}"#,
+        ] {
+            assert_eq!(members_in(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
     fn a_broken_question_is_put_right_and_the_rest_is_kept() {
-        let text = with_question(r#"{"code":"x","question":{"id":1}}"#, &session()).unwrap();
+        let text = with_question(br#"{"code":"\ud83d","question":{"id":1}}"#, &session());
 
-        let found: SessionDocument = serde_json::from_str::<Value>(&text)
-            .map(|mut value| {
-                value["language"] = "python".into();
-                serde_json::from_value(value).unwrap()
-            })
-            .unwrap();
-        assert_eq!(found.code, "x");
-        assert_eq!(found.question.id, 17);
-        assert_eq!(found.users, ["user-1", "user-2"]);
+        let expected = r#"{"code":"\ud83d","question":{"id":17,"title":"Two \"Sum\"","difficulty":"easy","topics":["Array"]},"users":["user-1","user-2"]}"#;
+        assert_eq!(text.unwrap(), Merged::Text(expected.to_owned()));
     }
 }

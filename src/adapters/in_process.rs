@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tracing::info;
 
-use super::documents::{self, MATCH_FOUND};
+use super::documents::{self, MATCH_FOUND, Merged};
 use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
 use crate::ports::{
     Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
@@ -151,6 +151,15 @@ impl Texts {
     }
 }
 
+impl Entry {
+    fn merge(&mut self, merged: serde_json::Result<Merged>) -> Result<(), Away> {
+        if let Merged::Text(text) = merged.map_err(away)? {
+            self.text = text;
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl SharedSessions for InProcessSessions {
     async fn put_if_absent(&self, session: &SessionRecord) -> Result<Question, Away> {
@@ -159,10 +168,10 @@ impl SharedSessions for InProcessSessions {
             texts.put(session, documents::new_session(session).map_err(away)?);
             return Ok(session.question.clone());
         };
-        if let Some(question) = documents::question_in(&entry.text) {
+        if let Some(question) = documents::question_in(entry.text.as_bytes()) {
             return Ok(question);
         }
-        entry.text = documents::with_question(&entry.text, session).map_err(away)?;
+        entry.merge(documents::with_question(entry.text.as_bytes(), session))?;
         Ok(session.question.clone())
     }
 
@@ -177,7 +186,7 @@ impl SharedSessions for InProcessSessions {
     async fn write_left(&self, session: &SessionRecord) -> Result<(), Away> {
         let mut texts = self.current();
         if let Some(entry) = texts.by_id.get_mut(&session.id) {
-            entry.text = documents::with_members(&entry.text, session).map_err(away)?;
+            entry.merge(documents::with_members(entry.text.as_bytes(), session))?;
         } else if session.ends_at > self.clock.now() {
             texts.put(session, documents::new_session(session).map_err(away)?);
         }

@@ -6,6 +6,7 @@ pub mod http;
 mod in_process;
 mod questions;
 mod rabbitmq;
+mod raw_object;
 pub mod redis;
 mod relay;
 pub mod schema;

@@ -15,7 +15,7 @@ use super::crash_points;
 use super::links::{Links, Watches};
 use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
-use crate::adapters::redis::{RedisFallback, RedisLink, RedisMirror, RedisSessions};
+use crate::adapters::redis::{RedisFallback, RedisMirror, RedisSessions};
 use crate::adapters::store::{
     PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredRecords,
     Writer,
@@ -138,7 +138,11 @@ impl Neighbours {
     ) -> Result<Self, AppError> {
         let (announcements, announcing) = start_announcing(settings, store, &links, clock, io);
         let shared = match links.redis {
-            Some(link) => Shared::on_redis(link, live, board, clock, store, io),
+            Some(link) => {
+                let sessions = RedisSessions::new(link, Arc::clone(clock))
+                    .living_ms(settings.timeouts.session_ttl_ms);
+                Shared::on_redis(sessions, live, board, clock, store, io)
+            }
             None => Shared::in_process(live, clock)?,
         };
         let mut watches = links.watches;
@@ -211,23 +215,28 @@ impl Shared {
     }
 
     fn on_redis(
-        link: Arc<RedisLink>,
+        sessions: RedisSessions,
         live: &LiveState,
         board: &Arc<Board>,
         clock: &Arc<dyn Clock>,
         store: &OpenedStore,
         io: &Handle,
     ) -> Self {
-        let published = Arc::clone(board);
-        let open = Arc::new(move || published.sessions());
+        let fallback = Arc::new(RedisFallback::new(sessions.clone(), Arc::clone(clock)));
+        let (published, found) = (Arc::clone(board), Arc::clone(&fallback));
+        let open = Arc::new(move || {
+            let mut open = published.sessions();
+            open.extend(found.open_sessions());
+            open
+        });
         let waiting = live.tickets.iter().cloned();
-        let mirror = Arc::new(RedisMirror::start(Arc::clone(&link), waiting, open));
-        let sessions = || RedisSessions::new(Arc::clone(&link), Arc::clone(clock));
-        let fallback = Arc::new(RedisFallback::new(sessions(), Arc::clone(clock)));
+        let mirror = Arc::new(RedisMirror::start(sessions.clone(), waiting, open));
         let (search, records) = (Arc::clone(&fallback), Arc::clone(&store.records));
         io.spawn(async move { search.search(&*records).await });
+        let (ended, records) = (sessions.clone(), Arc::clone(&store.records));
+        io.spawn(async move { ended.owe_what_ended(&*records).await });
         Self {
-            sessions: Arc::new(sessions()),
+            sessions: Arc::new(sessions),
             fallback: Some(fallback),
             mirror: Arc::clone(&mirror) as Arc<dyn QueueMirror>,
             in_process: None,

@@ -12,7 +12,7 @@ use super::state::{Backend, Edge};
 use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPartner};
 use crate::actors::board::MatchView;
 use crate::actors::messages::AnswerProposal;
-use crate::domain::{Ending, MatchId, ProposalAnswer, SessionId, SessionRecord, Side, UserId};
+use crate::domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
 use crate::ports::StoredMatchState;
 
 /// Confirm or decline a match.
@@ -107,8 +107,7 @@ pub async fn status(
         Some(MatchView::Proposed { .. } | MatchView::Opening) => None,
         None => {
             let stored = backend.records.find_match(id).await?;
-            // A session that was found again names no match but itself.
-            let found_again = || backend.fallback.as_ref()?.session(SessionId(id.0));
+            let found_again = || backend.fallback.as_ref()?.session_of(id);
             match stored.map(|stored| stored.state) {
                 Some(StoredMatchState::Open) => None,
                 Some(StoredMatchState::InSession(session)) => Some(session.id.0),

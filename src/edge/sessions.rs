@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::auth::AuthenticatedUser;
@@ -95,7 +97,13 @@ pub async fn read(
     if shared.is_none() && !open {
         return Err(ApiError::SessionNotFound);
     }
-    Ok(HttpResponse::Ok().json(wire::session_text(shared.as_deref(), &session)))
+    let text = wire::session_text(shared.as_deref(), &session).map_err(|error| {
+        tracing::error!(session = %id, "session {id} cannot be written: {error}");
+        ApiError::Internal
+    })?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(text))
 }
 
 /// Leave a session.
@@ -156,20 +164,18 @@ async fn leave_found_again(
     let Some(fallback) = &backend.fallback else {
         return Ok("ok");
     };
-    match fallback.leave(session, &user.id).await? {
-        Left::Now { partner } => {
-            if let Some(partner) = partner {
-                let event = PartnerLeft {
-                    session,
-                    user: user.id.clone(),
-                    partner,
-                };
-                // It is written, so whoever is to be told is told: with room awaited, not refused.
-                let _ = backend.roster.send(event).await;
-            }
-            Ok("left")
-        }
-        Left::Before => Ok("left"),
+    let (roster, caller) = (backend.roster.clone(), user.id.clone());
+    let on_left = move |partner| {
+        let event = PartnerLeft {
+            session,
+            user: caller,
+            partner,
+        };
+        // It is written, so whoever is to be told is told: with room awaited, not refused.
+        async move { roster.send(event).await.unwrap_or_default() }.boxed()
+    };
+    match fallback.leave(session, &user.id, Box::new(on_left)).await? {
+        Left::Done => Ok("left"),
         Left::NotMember => Err(ApiError::SessionNotFound),
         Left::Unknown => Ok("ok"),
     }

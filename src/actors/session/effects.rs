@@ -173,7 +173,7 @@ impl SessionActor {
         let (shared, session) = (self.core.ports.shared.clone(), of.ids().session);
         self.core.io.spawn(async move {
             if let Err(away) = shared.remove(session).await {
-                warn!(%session, "shared session {session} was not removed, because {away}");
+                warn!(%session, "shared session {session} is removed later, because {away}");
             }
         });
     }

@@ -145,18 +145,42 @@ impl RedisLink {
         if !self.may_ask() {
             return Err(CallError::Resting);
         }
-        let (link, request) = (Arc::clone(self), request.into());
+        let outcome = self.ask(request.into()).await;
+        self.judge(&outcome);
+        outcome
+    }
+
+    /// As [`RedisLink::query`], for what nobody waits for: a large answer that does not come in time
+    /// is no reason for others not to ask.
+    pub(super) async fn query_aside<T: FromRedisValue>(
+        self: &Arc<Self>,
+        request: impl Into<Request>,
+    ) -> Result<T, CallError> {
+        let rests = self
+            .rests_until()
+            .is_some_and(|until| Instant::now() < until);
+        if rests {
+            return Err(CallError::Resting);
+        }
+        let outcome = self.ask(request.into()).await;
+        match &outcome {
+            Err(CallError::Silent) => counter!(REDIS_FAILURES).increment(1),
+            _ => self.judge(&outcome),
+        }
+        outcome
+    }
+
+    async fn ask<T: FromRedisValue>(self: &Arc<Self>, request: Request) -> Result<T, CallError> {
+        let link = Arc::clone(self);
         let sending = async move { timeout(CALL_MAX, link.send(request)).await };
-        let outcome = match self.io.spawn(sending).await {
+        match self.io.spawn(sending).await {
             Ok(Ok(Ok(value))) => redis::from_redis_value(value)
                 .map_err(|error: redis::ParsingError| CallError::Said(error.into())),
             Ok(Ok(Err(error))) if error.is_timeout() => Err(CallError::Silent),
             Ok(Ok(Err(error))) => Err(CallError::Said(error)),
             Ok(Err(_)) => Err(CallError::Silent),
             Err(_) => Err(CallError::Ending),
-        };
-        self.judge(&outcome);
-        outcome
+        }
     }
 
     async fn send(&self, request: Request) -> RedisResult<Value> {
@@ -236,6 +260,11 @@ impl RedisLink {
 
     pub(super) fn session_key(&self, id: SessionId) -> String {
         self.key(id)
+    }
+
+    /// The key of what we know of a session, beside the one that others rewrite.
+    pub(super) fn own_key(&self, id: SessionId) -> String {
+        self.key(format_args!("matching_session:{id}"))
     }
 
     pub(super) fn ticket_key(&self, id: TicketId) -> String {

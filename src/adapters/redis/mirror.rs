@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Pipeline};
+use futures_util::future::join_all;
 use metrics::{counter, gauge};
 use rand::Rng;
 use tokio::sync::{Notify, watch};
@@ -13,11 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::debtor;
 use super::desired::{Change, Desired, Line};
 use super::link::{CallError, RedisLink};
 use super::marker::Marker;
 use super::sessions::RedisSessions;
-use crate::adapters::SystemClock;
 use crate::domain::{BucketKey, SessionRecord, Ticket, TicketId};
 use crate::observability::{MIRROR_BEHIND, MIRROR_REWRITES};
 use crate::ports::{Away, QueueChange, QueueMirror};
@@ -44,7 +45,7 @@ pub type OpenSessions = Arc<dyn Fn() -> Vec<Arc<SessionRecord>> + Send + Sync>;
 pub struct RedisMirror {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -56,7 +57,6 @@ struct Shared {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     pub(super) link: Arc<RedisLink>,
-    sessions: RedisSessions,
     pub(super) open: OpenSessions,
     pub(super) marker: Marker,
     /// Which run of the Redis server we wrote to; a restart may have lost a second of writes.
@@ -66,10 +66,11 @@ pub(super) struct Writer {
 }
 
 impl RedisMirror {
-    /// Starts the mirror of these tickets. What Redis holds of an earlier run is put right in the
+    /// Starts the mirror of these tickets, and with it whatever tries again what Redis could not be
+    /// told about sessions. What Redis holds of an earlier run is put right in the
     /// background.
     pub fn start(
-        link: Arc<RedisLink>,
+        sessions: RedisSessions,
         waiting: impl IntoIterator<Item = Ticket>,
         open: OpenSessions,
     ) -> Self {
@@ -79,10 +80,11 @@ impl RedisMirror {
         });
         shared.woken.notify_one();
         let (stop, stopped) = watch::channel(false);
+        let link = Arc::clone(sessions.link());
         let io = link.io().clone();
+        let debtor = io.spawn(debtor::pay(sessions, stopped.clone()));
         let writer = Writer {
             shared: shared.clone(),
-            sessions: RedisSessions::new(Arc::clone(&link), Arc::new(SystemClock::new())),
             link,
             open,
             marker: Marker::new(Uuid::new_v4()),
@@ -93,7 +95,7 @@ impl RedisMirror {
         Self {
             shared,
             stop,
-            task: Mutex::new(Some(io.spawn(writer.run(stopped)))),
+            tasks: Mutex::new(vec![io.spawn(writer.run(stopped)), debtor]),
         }
     }
 
@@ -105,15 +107,9 @@ impl RedisMirror {
     /// Writes what is left, for a moment at most, and ends.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task {
-            // A panic in it has been logged where it happened.
-            let _ = task.await;
-        }
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        // A panic in one has been logged where it happened.
+        let _ = join_all(tasks).await;
     }
 }
 
@@ -153,7 +149,7 @@ impl Writer {
                     retry = RETRY_FIRST;
                 }
                 Err(error) => {
-                    let reason = error.reason;
+                    let reason = Away::from(error).reason;
                     if !std::mem::replace(&mut away, true) {
                         warn!(reason, "the mirror waits for Redis: {reason}");
                     }
@@ -173,16 +169,8 @@ impl Writer {
         }
     }
 
-    /// Tells Redis all that it was not told.
-    async fn step(&mut self) -> Result<(), Away> {
-        self.write_changes().await?;
-        for id in self.link.debts.failed() {
-            self.sessions.write_owed(id).await?;
-        }
-        Ok(())
-    }
-
-    async fn write_changes(&mut self) -> Result<(), CallError> {
+    /// Tells Redis all changes that it was not told.
+    async fn step(&mut self) -> Result<(), CallError> {
         if Instant::now() >= self.next_check && !self.desired().is_lost() {
             self.check().await?;
         }

@@ -1,11 +1,14 @@
 //! The queues' mirror and the shared sessions on Redis.
 
+mod aftermath;
+mod debtor;
 mod debts;
 mod desired;
 mod fallback;
 mod link;
 mod marker;
 mod mirror;
+mod own;
 mod rewrite;
 mod sessions;
 mod unknown;

@@ -8,8 +8,7 @@ use tracing::info;
 
 use super::link::CallError;
 use super::mirror::{CHUNK, Writer, queue_key, write_hash};
-use super::sessions::set_command;
-use crate::adapters::documents;
+use super::sessions::{own_command, set_command};
 use crate::domain::{BucketKey, TicketId};
 use crate::observability::MIRROR_DIFFERENCES;
 
@@ -161,7 +160,7 @@ impl Writer {
         self.link.query(pipe).await
     }
 
-    /// Writes the keys of the open sessions that are not there. Those that are there may not say who
+    /// Writes the keys of the open sessions that are not there, and what we know of each. Those that are there may not say who
     /// has left.
     async fn write_sessions(&self) -> Result<(), CallError> {
         let sessions = (self.open)();
@@ -169,12 +168,14 @@ impl Writer {
             self.link.debts.owe(session);
             self.link.debts.fail(session.id);
         }
-        for sessions in sessions.chunks(CHUNK) {
+        for sessions in sessions.chunks(CHUNK / 2) {
             let mut pipe = redis::pipe();
             for session in sessions {
-                if let Ok(text) = documents::new_session(session) {
-                    let mut set = set_command(&self.link, session, text);
+                if let Ok(mut set) = set_command(&self.link, session)
+                    && let Ok(own) = own_command(&self.link, session)
+                {
                     set.arg("NX");
+                    pipe.add_command(own).ignore();
                     pipe.add_command(set).ignore();
                 }
             }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
+use tracing::warn;
 
+use super::debts::Due;
 use super::link::{CallError, RedisLink};
-use crate::adapters::documents;
+use super::own;
+use crate::adapters::documents::{self, Merged};
 use crate::domain::{Question, SessionId, SessionRecord};
 use crate::ports::{Away, Clock, SharedSessions};
 
@@ -19,10 +22,16 @@ const REPLACE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 en
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1";
 
-/// Sessions as strings in Redis, each with a time to live that our writes refresh.
+/// The longest time to live that a session can be given, in milliseconds: thirty days.
+const SESSION_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Sessions as strings in Redis, each with a time to live that our writes refresh. Beside each stands
+/// what we know of it ourselves, under a key that nobody else writes.
+#[derive(Clone)]
 pub struct RedisSessions {
     link: Arc<RedisLink>,
     clock: Arc<dyn Clock>,
+    session_ms: u64,
 }
 
 /// What stands under a session's key.
@@ -36,7 +45,26 @@ enum Found {
 impl RedisSessions {
     /// Sessions behind `link`.
     pub fn new(link: Arc<RedisLink>, clock: Arc<dyn Clock>) -> Self {
-        Self { link, clock }
+        Self {
+            link,
+            clock,
+            session_ms: SESSION_MS_MAX,
+        }
+    }
+
+    /// The same, where no key lives longer than this, in milliseconds.
+    pub fn living_ms(self, session_ms: u64) -> Self {
+        Self { session_ms, ..self }
+    }
+
+    /// The time.
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The longest time that a key lives, in milliseconds.
+    pub(super) fn session_ms(&self) -> u64 {
+        self.session_ms
     }
 
     /// The connection.
@@ -54,67 +82,91 @@ impl RedisSessions {
         }
     }
 
-    /// Writes a whole new value; false where `only_if_absent` and there is one.
-    async fn set(
-        &self,
-        session: &SessionRecord,
-        text: String,
-        only_if_absent: bool,
-    ) -> Result<bool, CallError> {
-        let mut set = set_command(&self.link, session, text);
+    /// Writes a whole new value, and our own record beside it; false where `only_if_absent` and there
+    /// is a value.
+    async fn set(&self, session: &SessionRecord, only_if_absent: bool) -> Result<bool, Away> {
+        let mut set = set_command(&self.link, session)?;
         if only_if_absent {
             set.arg("NX");
         }
-        let done: Option<()> = self.link.query(set).await?;
+        let mut pipe = redis::pipe();
+        pipe.add_command(own_command(&self.link, session)?).ignore();
+        pipe.add_command(set);
+        let (done,): (Option<String>,) = self.link.query(pipe).await?;
         Ok(done.is_some())
     }
 
-    /// Writes `text` where still exactly `found` stands.
+    /// Writes `merged` where still exactly `found` stands, and our own record beside it.
     async fn replace(
         &self,
         session: &SessionRecord,
         found: Vec<u8>,
-        text: String,
-    ) -> Result<bool, CallError> {
+        merged: serde_json::Result<Merged>,
+    ) -> Result<bool, Away> {
+        let Merged::Text(text) = merged.map_err(unwritable)? else {
+            let id = session.id;
+            if self.link.debts.is_to_be_reported(id) {
+                warn!(session = %id, "what others wrote under session {id} cannot be read and is left alone");
+            }
+            return self.keep(session).await.map(|()| true);
+        };
         let mut replace = redis::cmd("EVAL");
         replace.arg(REPLACE).arg(1);
         replace.arg(self.link.session_key(session.id));
         replace.arg(found).arg(text).arg(ttl_ms(session));
-        self.link.query(replace).await
+        let mut pipe = redis::pipe();
+        pipe.add_command(own_command(&self.link, session)?).ignore();
+        pipe.add_command(replace);
+        let (replaced,): (bool,) = self.link.query(pipe).await?;
+        Ok(replaced)
     }
 
-    /// Writes who has left session `id`, as far as Redis was not told; what fails stays owed.
+    /// Writes our own record and nothing else.
+    async fn keep(&self, session: &SessionRecord) -> Result<(), Away> {
+        Ok(self.link.query(own_command(&self.link, session)?).await?)
+    }
+
+    /// Tells Redis what it was not told about session `id`; what fails stays owed.
     pub(super) async fn write_owed(&self, id: SessionId) -> Result<(), Away> {
         let written = self.try_write_owed(id).await;
         match &written {
-            Ok(Some(told)) => self.link.debts.settle(told),
+            Ok(Some(told)) => self.link.debts.settle(id, told),
             Ok(None) => {}
             Err(_) => self.link.debts.fail(id),
         }
         written.map(|_| ())
     }
 
-    async fn try_write_owed(&self, id: SessionId) -> Result<Option<SessionRecord>, Away> {
+    async fn try_write_owed(&self, id: SessionId) -> Result<Option<Due>, Away> {
         for _ in 0..TRIES_MAX {
+            if let Some(due @ Due::Removal(until)) = self.link.debts.of(id) {
+                if self.clock.now() < until {
+                    let keys = [self.link.session_key(id), self.link.own_key(id)];
+                    let () = self.link.query(redis::cmd("DEL").arg(&keys)).await?;
+                }
+                return Ok(Some(due));
+            }
             let found = self.find(id).await?;
-            let Some(session) = self.link.debts.of(id) else {
+            let Some(Due::Left(session)) = self.link.debts.of(id) else {
                 return Ok(None);
             };
             let written = match found {
                 Found::Nothing if session.ends_at <= self.clock.now() => true,
+                // Nobody misses the key of a session that is over.
+                Found::Nothing if session.left == [true; 2] => {
+                    self.keep(&session).await.map(|()| true)?
+                }
                 found @ (Found::Nothing | Found::Foreign) => {
-                    let ours = documents::new_session(&session).map_err(unwritable)?;
                     let only_if_absent = matches!(found, Found::Nothing);
-                    self.set(&session, ours, only_if_absent).await?
+                    self.set(&session, only_if_absent).await?
                 }
                 Found::Text(found) => {
-                    let text = String::from_utf8_lossy(&found);
-                    let text = documents::with_members(&text, &session).map_err(unwritable)?;
+                    let text = documents::with_members(&found, &session);
                     self.replace(&session, found, text).await?
                 }
             };
             if written {
-                return Ok(Some(session));
+                return Ok(Some(Due::Left(session)));
             }
         }
         Err(contended())
@@ -124,21 +176,24 @@ impl RedisSessions {
 #[async_trait]
 impl SharedSessions for RedisSessions {
     async fn put_if_absent(&self, session: &SessionRecord) -> Result<Question, Away> {
-        let ours = documents::new_session(session).map_err(unwritable)?;
         for _ in 0..TRIES_MAX {
-            if self.set(session, ours.clone(), true).await? {
+            if self.set(session, true).await? {
                 return Ok(session.question.clone());
             }
             let written = match self.find(session.id).await? {
                 // It went away in between: back to the beginning.
                 Found::Nothing => false,
-                Found::Foreign => self.set(session, ours.clone(), false).await?,
+                Found::Foreign => self.set(session, false).await?,
                 Found::Text(found) => {
-                    let text = String::from_utf8_lossy(&found);
-                    if let Some(question) = documents::question_in(&text) {
+                    if let Some(question) = documents::question_in(&found) {
+                        if question != session.question {
+                            let mut there = session.clone();
+                            there.question = question.clone();
+                            self.keep(&there).await?;
+                        }
                         return Ok(question);
                     }
-                    let text = documents::with_question(&text, session).map_err(unwritable)?;
+                    let text = documents::with_question(&found, session);
                     self.replace(session, found, text).await?
                 }
             };
@@ -162,18 +217,27 @@ impl SharedSessions for RedisSessions {
     }
 
     async fn remove(&self, id: SessionId) -> Result<(), Away> {
-        let key = self.link.session_key(id);
-        Ok(self.link.query(redis::cmd("DEL").arg(key)).await?)
+        let until = self.clock.now().plus_ms(self.session_ms);
+        self.link.debts.owe_removal(id, until);
+        self.write_owed(id).await
     }
 }
 
-/// `SET` with the session's whole time to live.
-pub(super) fn set_command(link: &RedisLink, session: &SessionRecord, text: String) -> redis::Cmd {
+/// `SET` of a session as it is at its beginning, with its whole time to live.
+pub(super) fn set_command(link: &RedisLink, session: &SessionRecord) -> Result<redis::Cmd, Away> {
+    let text = documents::new_session(session).map_err(unwritable)?;
+    Ok(set(link.session_key(session.id), text, session))
+}
+
+/// `SET` of our own record of a session, with the same time to live.
+pub(super) fn own_command(link: &RedisLink, session: &SessionRecord) -> Result<redis::Cmd, Away> {
+    let text = own::text(session).map_err(unwritable)?;
+    Ok(set(link.own_key(session.id), text, session))
+}
+
+fn set(key: String, text: String, session: &SessionRecord) -> redis::Cmd {
     let mut set = redis::cmd("SET");
-    set.arg(link.session_key(session.id))
-        .arg(text)
-        .arg("PX")
-        .arg(ttl_ms(session));
+    set.arg(key).arg(text).arg("PX").arg(ttl_ms(session));
     set
 }
 

@@ -3,23 +3,38 @@
 use std::time::Duration;
 
 use deadpool_redis::redis;
-use serde_json::{Map, Value};
 use tokio::time::sleep;
+use tracing::warn;
 
 use super::link::CallError;
+use super::own;
 use super::sessions::RedisSessions;
 use crate::adapters::documents;
-use crate::domain::{Question, SessionId, UserId};
+use crate::domain::{Question, SessionId, SessionRecord, UserId};
 use crate::ports::Away;
 
 /// Keys that one step of the scan looks at.
 const STEP: usize = 256;
+/// Records of our own that are read together; each is small.
+const RECORDS_AT_ONCE: usize = 64;
+/// Values of others that are read together: each may be large, and its answer is waited for by all
+/// who use the connection.
+const VALUES_AT_ONCE: usize = 16;
 /// Rest between two steps: others use the same Redis.
 const REST: Duration = Duration::from_millis(5);
+/// Rest before a read is tried once more.
+const REST_AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// Steps after which the scan ends, finished or not: 5 million keys.
 const STEPS_MAX: u64 = 20_000;
-/// Sessions after which it ends.
-const FOUND_MAX: usize = 100_000;
+
+/// What was found of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Our own record of it.
+    Ours(SessionRecord),
+    /// A key of the service that this one replaces.
+    Theirs(FoundSession),
+}
 
 /// A session's key that has members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +56,18 @@ pub(super) struct Scan<'a> {
     sessions: &'a RedisSessions,
     cursor: u64,
     steps: u64,
-    found: usize,
+    skipped: usize,
     is_complete: bool,
+}
+
+impl Found {
+    /// Which session.
+    pub(super) fn id(&self) -> SessionId {
+        match self {
+            Self::Ours(session) => session.id,
+            Self::Theirs(session) => session.id,
+        }
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -52,14 +77,19 @@ impl<'a> Scan<'a> {
             sessions,
             cursor: 0,
             steps: 0,
-            found: 0,
+            skipped: 0,
             is_complete: false,
         }
     }
 
-    /// Whether every key was looked at.
+    /// Whether it came to the end of all keys.
     pub(super) fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// How many keys it went past because they could not be read.
+    pub(super) fn skipped(&self) -> usize {
+        self.skipped
     }
 
     /// Takes the next step, after a rest, and tells which sessions it met; nothing at the end. A
@@ -68,49 +98,82 @@ impl<'a> Scan<'a> {
     /// # Errors
     ///
     /// [`Away`] where Redis does not answer.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<FoundSession>>, Away> {
-        if self.is_complete || self.steps >= STEPS_MAX || self.found >= FOUND_MAX {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Found>>, Away> {
+        if self.is_complete || self.steps >= STEPS_MAX {
             return Ok(None);
         }
         if self.steps > 0 {
             sleep(REST).await;
         }
-        let (next, found) = self.step().await?;
+        let (next, ids) = self.keys().await?;
+        let found = self.found(&ids).await;
         self.steps += 1;
-        self.found += found.len();
         self.cursor = next;
         self.is_complete = next == 0;
         Ok(Some(found))
     }
 
-    async fn step(&self) -> Result<(u64, Vec<FoundSession>), CallError> {
-        let (next, keys) = self.keys().await?;
-        let prefix = self.sessions.link().key("");
-        let id = |key: &Vec<u8>| {
-            let text = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?;
-            let id = SessionId(text.parse().ok()?);
-            (id.to_string() == text).then_some(id)
-        };
-        let ids: Vec<SessionId> = keys.iter().filter_map(id).collect();
-        let mut found = Vec::new();
-        if !ids.is_empty() {
-            let values = self.values(&ids).await?;
-            for (id, (text, ttl_ms)) in ids.into_iter().zip(values) {
-                let ttl_ms = u64::try_from(ttl_ms).unwrap_or(0);
-                let text = text.and_then(|text| String::from_utf8(text).ok());
-                found.extend(text.and_then(|text| session_in(id, &text, ttl_ms)));
-            }
-        }
-        Ok((next, found))
-    }
-
-    async fn keys(&self) -> Result<(u64, Vec<Vec<u8>>), CallError> {
+    /// The next keys that are spelled as sessions.
+    async fn keys(&self) -> Result<(u64, Vec<SessionId>), CallError> {
         let uuids = "????????-????-????-????-????????????";
         let link = self.sessions.link();
         let mut scan = redis::cmd("SCAN");
         scan.arg(self.cursor).arg("MATCH").arg(link.pattern(uuids));
         scan.arg("COUNT").arg(STEP);
-        link.query(scan).await
+        let (next, keys): (u64, Vec<Vec<u8>>) = link.query_aside(scan).await?;
+        let prefix = link.key("");
+        let id = |key: &Vec<u8>| {
+            let text = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?;
+            let id = SessionId(text.parse().ok()?);
+            (id.to_string() == text).then_some(id)
+        };
+        Ok((next, keys.iter().filter_map(id).collect()))
+    }
+
+    /// What is known of these: from our own records, and from the values where there are none.
+    async fn found(&mut self, ids: &[SessionId]) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut strange = Vec::new();
+        for ids in ids.chunks(RECORDS_AT_ONCE) {
+            let mut records = self.sessions.own_records(ids).await;
+            if records.is_err() {
+                sleep(REST_AFTER_FAILURE).await;
+                records = self.sessions.own_records(ids).await;
+            }
+            let records = self.or_skip(ids, records);
+            for (id, record) in ids.iter().zip(records) {
+                match record {
+                    Some(record) => found.push(Found::Ours(record)),
+                    None => strange.push(*id),
+                }
+            }
+        }
+        for ids in strange.chunks(VALUES_AT_ONCE) {
+            let mut values = self.values(ids).await;
+            if values.is_err() {
+                sleep(REST_AFTER_FAILURE).await;
+                values = self.values(ids).await;
+            }
+            let values = self.or_skip(ids, values);
+            for (id, (text, ttl_ms)) in ids.iter().zip(values) {
+                let ttl_ms = u64::try_from(ttl_ms).unwrap_or(0);
+                let theirs = text.and_then(|text| session_in(*id, &text, ttl_ms));
+                found.extend(theirs.map(Found::Theirs));
+            }
+        }
+        found
+    }
+
+    fn or_skip<T>(&mut self, ids: &[SessionId], read: Result<Vec<T>, CallError>) -> Vec<T> {
+        read.unwrap_or_else(|error| {
+            self.skipped += ids.len();
+            let (keys, error) = (ids.len(), Away::from(error));
+            warn!(
+                keys,
+                "the search for sessions goes past {keys} keys, because {error}"
+            );
+            Vec::new()
+        })
     }
 
     /// The values and times to live of these; nothing for what is no string.
@@ -122,7 +185,7 @@ impl<'a> Scan<'a> {
         for key in &keys {
             pipe.cmd("PTTL").arg(key);
         }
-        let answers: Vec<redis::Value> = link.query(pipe).await?;
+        let answers: Vec<redis::Value> = link.query_aside(pipe).await?;
         let mut answers = answers.into_iter();
         let values: Option<Vec<Option<Vec<u8>>>> = answers
             .next()
@@ -132,47 +195,28 @@ impl<'a> Scan<'a> {
     }
 }
 
-fn session_in(id: SessionId, text: &str, ttl_ms: u64) -> Option<FoundSession> {
-    let document: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let users = users_in(document.get("users")?)?;
-    let left = document.get("left_users").and_then(users_in);
-    (!users.is_empty()).then(|| FoundSession {
+impl RedisSessions {
+    /// Our own records of these; nothing where there is none.
+    pub(super) async fn own_records(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Vec<Option<SessionRecord>>, CallError> {
+        let keys: Vec<String> = ids.iter().map(|id| self.link().own_key(*id)).collect();
+        let mut mget = redis::cmd("MGET");
+        mget.arg(keys);
+        let texts: Vec<Option<Vec<u8>>> = self.link().query_aside(mget).await?;
+        let records = ids.iter().zip(texts);
+        Ok(records.map(|(id, text)| own::record(*id, &text?)).collect())
+    }
+}
+
+fn session_in(id: SessionId, text: &[u8], ttl_ms: u64) -> Option<FoundSession> {
+    let (users, left) = documents::members_in(text)?;
+    Some(FoundSession {
         id,
         users,
-        left: left.unwrap_or_default(),
+        left,
         question: documents::question_in(text),
         ttl_ms,
     })
-}
-
-fn users_in(value: &Value) -> Option<Vec<UserId>> {
-    let user = |value: &Value| UserId::parse(value.as_str()?).ok();
-    value.as_array()?.iter().map(user).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::testing::{session_id, user};
-
-    #[test]
-    fn a_value_with_members_is_a_session_and_others_are_not() {
-        let whole = r#"{"users":["user-1","user-2"],"left_users":["user-2"],"code":""}"#;
-
-        let found = session_in(session_id(1), whole, 7).unwrap();
-
-        assert_eq!(found.users, [user(1), user(2)]);
-        assert_eq!(found.left, [user(2)]);
-        assert_eq!(found.ttl_ms, 7);
-        for text in [
-            "",
-            "[]",
-            "{}",
-            r#"{"users":[]}"#,
-            r#"{"users":[1]}"#,
-            r#"{"users":"a"}"#,
-        ] {
-            assert_eq!(session_in(session_id(1), text, 7), None, "{text}");
-        }
-    }
 }

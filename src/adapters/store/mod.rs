@@ -4,6 +4,7 @@
 //! group of writes becomes one transaction.
 
 mod contradictions;
+mod ended;
 mod group;
 mod in_flight;
 mod live;

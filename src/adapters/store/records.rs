@@ -14,6 +14,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
+use super::ended;
 use super::live::{self, LiveRows};
 use super::outbox::StoredOutbox;
 use super::postgres::Target;
@@ -212,6 +213,20 @@ impl Records for StoredRecords {
     async fn named_sessions(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Away> {
         let ids: Vec<Id> = ids.iter().copied().map(Id::from).collect();
         self.read(|pools| async move { read_named(&pools, &ids).await })
+            .await
+    }
+
+    async fn recently_left(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SessionRecord>, Away> {
+        self.read(move |pools| async move { ended::both_left(&pools, now, limit).await })
+            .await
+    }
+
+    async fn given_up(&self, since: Timestamp, limit: usize) -> Result<Vec<SessionId>, Away> {
+        self.read(move |pools| async move { ended::given_up(&pools, since, limit).await })
             .await
     }
 

@@ -140,5 +140,7 @@ pub fn active_session() -> Value {
 
 /// A session as the shared store has it at its beginning.
 pub fn shared_session() -> Value {
-    session_text(None, &session())
+    let text = session_text(None, &session());
+    text.and_then(|text| serde_json::from_str(&text))
+        .unwrap_or_default()
 }

@@ -4,9 +4,11 @@
 
 mod bodies;
 mod frames;
+mod shared;
 
 pub use bodies::{AskBody, ConfirmBody, LeaveBody, TokenBody};
 pub use frames::frame;
+pub use shared::session_text;
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -15,9 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::docs::{samples, values};
-use crate::domain::{
-    MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp, UserId,
-};
+use crate::domain::{MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp};
 use crate::observability::Needed;
 use crate::ports::StoredStatus;
 
@@ -353,31 +353,6 @@ impl Readiness {
             waiting_for: waiting_for.iter().map(|it| it.label()).collect(),
         }
     }
-}
-
-/// The JSON text of a session with its members from our own record, and what is missing of the
-/// question too: whoever shares the text rewrites it without them.
-pub fn session_text(shared: Option<&str>, session: &SessionRecord) -> serde_json::Value {
-    let mut text = match shared.map(serde_json::from_str) {
-        Some(Ok(serde_json::Value::Object(object))) => object,
-        _ => serde_json::Map::new(),
-    };
-    let question = serde_json::json!(QuestionBody::from(&session.question));
-    match (text.get_mut("question"), question) {
-        (Some(serde_json::Value::Object(there)), serde_json::Value::Object(ours)) => {
-            for (name, value) in ours {
-                there.entry(name).or_insert(value);
-            }
-        }
-        (_, question) => {
-            text.insert("question".into(), question);
-        }
-    }
-    text.entry("code").or_insert_with(|| "".into());
-    text.entry("language").or_insert_with(|| "python".into());
-    let users: Vec<&str> = session.users.iter().map(UserId::as_str).collect();
-    text.insert("users".into(), serde_json::json!(users));
-    serde_json::Value::Object(text)
 }
 
 /// Seconds precision, UTC, as the old service wrote times.

@@ -97,3 +97,41 @@ async fn a_session_key_rewritten_without_users_still_works() {
     pair.second.leave(&session).await.expect(200);
     server.stop().await;
 }
+
+#[actix_rt::test]
+async fn what_others_write_is_answered_byte_for_byte() {
+    let folder = new_folder();
+    let server = InThisProcess::start(folder.path()).await;
+    let pair = scenes::pair_up(server.user("ada"), server.user("bob"), "Array").await;
+    let session = pair.open_session().await;
+    let id = SessionId(Uuid::parse_str(&session).unwrap());
+    // As Python's json.dumps writes half of an emoji, and a number that is none.
+    let rewritten = r#"{"code": "x = '\ud83d'", "n": 123456789012345678901234567890}"#;
+
+    assert!(server.sessions().overwrite(id, rewritten));
+    let read = server.session(&session).await;
+    pair.first.leave(&session).await.expect(200);
+    let left = server.session(&session).await;
+    let nan = r#"{"code": "x = 1", "cursor": NaN}"#;
+    assert!(server.sessions().overwrite(id, nan));
+    let odd = server.session(&session).await.expect(200).clone();
+    pair.second.leave(&session).await.expect(200);
+
+    for reply in [&read, &left] {
+        assert_eq!(reply.status, 200);
+        for part in [
+            r#""code":"x = '\ud83d'""#,
+            r#""n":123456789012345678901234567890"#,
+        ] {
+            assert!(reply.text.contains(part), "{part} in {}", reply.text);
+        }
+    }
+    assert!(
+        left.text.contains(r#""left_users":["ada"]"#),
+        "{}",
+        left.text
+    );
+    assert_eq!(odd["code"], "x = 1");
+    assert_eq!(odd["users"], json!(["ada", "bob"]));
+    server.stop().await;
+}

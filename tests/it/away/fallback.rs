@@ -1,7 +1,7 @@
 //! The database was restored from a backup that is older than some sessions; Redis still has them.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{AsyncCommands, Client};
+use deadpool_redis::redis::{self, AsyncCommands, Client};
 use tokio_postgres::NoTls;
 
 use crate::harness::*;
@@ -87,6 +87,78 @@ async fn a_session_that_only_redis_knows_is_found_again_for_its_members() {
 }
 
 #[actix_rt::test]
+async fn a_lost_session_is_found_although_its_key_was_rewritten_without_its_members() {
+    let restored = Restored::new();
+    let before = restored.before().await;
+    let pair = scenes::pair(&before, "ada", "bob", "Array").await;
+    let session = pair.open_session().await;
+    let active = pair.second.active_session().await.expect(200).clone();
+    let mut redis = restored.redis().await;
+    // As the collaboration service does with every message.
+    let question = json!({"id": active["question"]["id"]});
+    let rewritten = json!({"question": question, "code": "x = 1", "chat": ["hi"]}).to_string();
+    let set: Result<(), _> = redis.set(&session, &rewritten).await;
+    set.expect("Redis takes it");
+    before.terminate().await;
+
+    let server = restored.after().await;
+    let [ada, bob] = ["ada", "bob"].map(|name| server.user(name));
+    let again = found_again(&bob, &session).await;
+
+    assert_eq!(again, active, "the match's id and the question as well");
+    let status = server.match_status(&pair.match_id).await;
+    assert_eq!(status.expect(200)["session_id"], session.as_str());
+    let read = server.session(&session).await.expect(200).clone();
+    assert_eq!(read["code"], "x = 1");
+    assert_eq!(read["users"], json!(["ada", "bob"]));
+    assert_eq!(read["question"], active["question"]);
+    let screen = bob.connect().await;
+    ada.leave(&session).await.expect(200);
+    let told = screen.next_event("partner_left").await;
+    assert_eq!(text(&told, "user_id"), "ada");
+    let key: String = redis.get(&session).await.expect("it is there");
+    let key: Value = serde_json::from_str(&key).expect("it is JSON");
+    assert_eq!(key["left_users"], json!(["ada"]));
+    assert_eq!(key["chat"], json!(["hi"]));
+
+    // Who has left is known even where the key is rewritten afterwards.
+    let set: Result<(), _> = redis.set(&session, &rewritten).await;
+    set.expect("Redis takes it");
+    server.restart().await;
+    found_again(&bob, &session).await;
+    ada.active_session().await.expect(404);
+}
+
+#[actix_rt::test]
+async fn the_key_of_a_session_that_was_found_is_written_again_where_redis_lost_it() {
+    let restored = Restored::new();
+    let before = restored.before().await;
+    let pair = scenes::pair(&before, "ada", "bob", "Array").await;
+    let session = pair.open_session().await;
+    before.terminate().await;
+    let server = restored.after().await;
+    let bob = server.user("bob");
+    found_again(&bob, &session).await;
+
+    let mut redis = restored.redis().await;
+    let flushed = redis::cmd("FLUSHDB").query_async(&mut redis).await;
+    let () = flushed.expect("Redis answers");
+
+    let key = eventually("the session's key is there again", async || {
+        redis
+            .clone()
+            .get::<_, Option<String>>(&session)
+            .await
+            .ok()?
+    })
+    .await;
+    let key: Value = serde_json::from_str(&key).expect("it is JSON");
+    assert_eq!(key["users"], json!(["ada", "bob"]));
+    server.restart().await;
+    found_again(&bob, &session).await;
+}
+
+#[actix_rt::test]
 async fn who_has_left_a_session_that_only_redis_knows_is_known_after_a_restart() {
     let restored = Restored::new();
     let before = restored.before().await;
@@ -139,7 +211,8 @@ async fn a_key_that_a_match_names_is_no_session_that_was_lost() {
 
     server.restart().await;
 
-    found_again(&server.user("cleo"), lost).await;
+    let found = found_again(&server.user("cleo"), lost).await;
+    assert_eq!(text(&found, "match_id"), lost, "nothing knows its match");
     pair.first.active_session().await.expect(404);
     server.session(&of_match).await.expect(404);
     let status = server.match_status(&pair.match_id).await;

@@ -284,6 +284,35 @@ async fn a_session_that_both_left_while_redis_was_away_says_so_after_its_return(
 }
 
 #[actix_rt::test]
+async fn a_session_that_both_left_while_redis_was_away_says_so_after_a_restart_of_the_server() {
+    let own = Redis::own();
+    let backends = Backends::on_redis(&own);
+    let url = backends.redis_url();
+    let server = Options::on(backends).start().await;
+    let pair = pair(&server, "gus", "hana", "Sets").await;
+    let session = pair.open_session().await;
+
+    own.kill();
+    pair.first.leave(&session).await.expect(200);
+    pair.second.leave(&session).await.expect(200);
+    server.kill();
+    own.restart().await;
+    server.restart().await;
+
+    let mut redis = connect(&url).await;
+    let told = within(BACK_WITHIN, "Redis is told that both left", async || {
+        let found = document(&mut redis.clone(), &session).await?;
+        (found["left_users"] == json!(["gus", "hana"])).then_some(())
+    });
+    told.await;
+    let own_key: String = redis
+        .get(format!("matching_session:{session}"))
+        .await
+        .expect("our own record is there");
+    assert!(own_key.contains("[true,true]"), "{own_key}");
+}
+
+#[actix_rt::test]
 async fn what_is_flushed_or_replaced_by_older_data_is_written_again() {
     let own = Redis::own();
     let backends = Backends::on_redis(&own);

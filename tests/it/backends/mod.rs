@@ -16,6 +16,8 @@ mod questions;
 mod rabbitmq;
 #[expect(clippy::disallowed_methods, reason = "servers take real time")]
 mod redis;
+#[expect(clippy::disallowed_methods, reason = "servers take real time")]
+mod redis_debts;
 mod relay;
 mod schema;
 mod servers;

@@ -26,7 +26,7 @@ pub(super) fn link_to(url: &str) -> Arc<RedisLink> {
     link_with_prefix(url, "")
 }
 
-fn link_with_prefix(url: &str, prefix: &str) -> Arc<RedisLink> {
+pub(super) fn link_with_prefix(url: &str, prefix: &str) -> Arc<RedisLink> {
     let options = RedisOptions {
         url: url.to_owned(),
         key_prefix: prefix.to_owned(),
@@ -105,7 +105,8 @@ impl Scene {
         let prefix = PREFIX;
         let link = link_with_prefix(&place.url(), prefix);
         let open: Vec<Arc<SessionRecord>> = open.into_iter().map(Arc::new).collect();
-        let mirror = RedisMirror::start(link, waiting, Arc::new(move || open.clone()));
+        let sessions = RedisSessions::new(link, StoppedClock::at(1_762_756_823_456));
+        let mirror = RedisMirror::start(sessions, waiting, Arc::new(move || open.clone()));
         let redis = connect(&place.url()).await;
         Self {
             mirror,
@@ -212,7 +213,8 @@ async fn what_an_earlier_run_left_is_put_right_at_the_start() {
     let () = pipe.query_async(&mut redis).await.expect("Redis answers");
 
     let link = link_with_prefix(&place.url(), PREFIX);
-    let mirror = RedisMirror::start(link, tickets(1..5), Arc::new(Vec::new));
+    let sessions = RedisSessions::new(link, StoppedClock::at(1_762_756_823_456));
+    let mirror = RedisMirror::start(sessions, tickets(1..5), Arc::new(Vec::new));
 
     let scene = Scene {
         mirror,
@@ -341,6 +343,58 @@ async fn a_mirror_that_stops_writes_what_is_left() {
 }
 
 #[tokio::test]
+async fn what_is_written_again_after_a_loss_can_be_found_again() {
+    let mut left = session(1, [1, 2]);
+    left.left = [false, true];
+    let scene = Scene::new(vec![], vec![left.clone()]).await;
+    scene.becomes(&[], SOON).await;
+    let mut redis = scene.redis.clone();
+    let flush = redis::cmd("FLUSHDB").query_async(&mut redis).await;
+    let () = flush.expect("Redis answers");
+    let key = format!("{PREFIX}{}", session_id(1));
+    let began = Instant::now();
+    while redis.exists(&key).await != Ok(true) {
+        assert!(began.elapsed() < SOON, "the key is not written again");
+        sleep(Duration::from_millis(5)).await;
+    }
+    let rewritten = redis.set(&key, r#"{"code": "x"}"#).await;
+    let () = rewritten.expect("Redis answers");
+    let link = link_with_prefix(&scene._place.url(), PREFIX);
+    let clock = StoppedClock::at(1_762_756_823_456);
+    let fallback = RedisFallback::new(RedisSessions::new(link, clock.clone()), clock);
+
+    fallback.search(Subject::on_sqlite().await.records()).await;
+
+    assert_eq!(fallback.session(session_id(1)), Some(left));
+}
+
+#[tokio::test]
+async fn sessions_that_are_not_lost_take_no_room_from_those_that_are() {
+    let place = servers::redis().number();
+    let link = link_with_prefix(&place.url(), PREFIX);
+    let clock = StoppedClock::at(1_762_756_823_456);
+    let sessions = RedisSessions::new(Arc::clone(&link), clock.clone());
+    let known = Subject::on_sqlite().await;
+    for number in 0..60 {
+        let pair = [2 * number + 1, 2 * number + 2];
+        let put = sessions.put_if_absent(&session(number, pair)).await;
+        put.expect("it is written");
+        if number < 50 {
+            known.stores(up_to_match(number, pair)).await;
+        }
+    }
+
+    let found = async |room| {
+        let fallback = RedisFallback::new(sessions.clone(), clock.clone()).with_room_for(room);
+        fallback.search(known.records()).await;
+        fallback.open_sessions().len()
+    };
+
+    assert_eq!(found(10).await, 10);
+    assert_eq!(found(7).await, 7);
+}
+
+#[tokio::test]
 async fn sessions_that_only_redis_knows_are_found() {
     let place = servers::redis().number();
     let mut redis = connect(&place.url()).await;
@@ -375,6 +429,7 @@ async fn sessions_that_only_redis_knows_are_found() {
 
     fallback.search(known.records()).await;
 
+    assert_eq!(fallback.open_sessions().len(), 999);
     let found = (0..6_000).map(session_id);
     let found: BTreeSet<SessionId> = found.filter(|id| fallback.session(*id).is_some()).collect();
     let expected: BTreeSet<SessionId> = (0..1_000).filter(|it| *it != 3).map(session_id).collect();
@@ -388,6 +443,7 @@ async fn sessions_that_only_redis_knows_are_found() {
     clock.put_at(1_762_756_823_456 + 21_600_001);
     assert_eq!(fallback.session(session_id(7)), None);
     assert_eq!(fallback.active_session(&user(2)), None);
+    assert!(fallback.open_sessions().is_empty());
 }
 
 #[tokio::test]

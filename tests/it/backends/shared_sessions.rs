@@ -140,6 +140,8 @@ on_every_implementation!(
     the_question_that_is_there_already_is_the_one_used,
     a_value_without_a_question_gets_ours,
     leaving_changes_the_members_and_keeps_what_others_wrote,
+    what_could_not_be_represented_is_kept_byte_for_byte,
+    an_object_that_is_no_json_is_left_as_it_stands,
     a_value_that_is_no_json_object_is_rebuilt_at_a_leave,
     a_session_that_was_lost_is_there_again_after_a_leave,
     a_removed_session_is_gone,
@@ -223,6 +225,37 @@ async fn leaving_changes_the_members_and_keeps_what_others_wrote(shared: &Subjec
         .expect("it is written");
     expected["left_users"] = json!(["user-1", "user-2"]);
     assert_eq!(shared.json(session_id(1)).await, expected);
+}
+
+async fn what_could_not_be_represented_is_kept_byte_for_byte(shared: &Subject) {
+    let put = shared.ports().put_if_absent(&ours()).await;
+    put.expect("it is written");
+    let others = r#"{"code": "half \ud83d", "z": 123456789012345678901234567890, "a": [1.50,  2]"#;
+    shared
+        .overwrite(session_id(1), &format!("{others}}}"))
+        .await;
+
+    let written = shared.ports().write_left(&left([false, true])).await;
+
+    written.expect("it is written");
+    let text = shared.text(session_id(1)).await;
+    let kept = r#"{"code":"half \ud83d","z":123456789012345678901234567890,"a":[1.50,  2]"#;
+    let ours = r#","users":["user-1","user-2"],"left_users":["user-2"]}"#;
+    assert_eq!(text, Some(format!("{kept}{ours}")));
+}
+
+async fn an_object_that_is_no_json_is_left_as_it_stands(shared: &Subject) {
+    let put = shared.ports().put_if_absent(&ours()).await;
+    put.expect("it is written");
+    let others = r#"{"code": "x = 1", "cursor": NaN}"#;
+    shared.overwrite(session_id(1), others).await;
+
+    let written = shared.ports().write_left(&left([false, true])).await;
+    let question = shared.ports().put_if_absent(&ours()).await;
+
+    written.expect("there is nothing that could be written");
+    assert_eq!(question, Ok(ours().question));
+    assert_eq!(shared.text(session_id(1)).await.as_deref(), Some(others));
 }
 
 async fn a_value_that_is_no_json_object_is_rebuilt_at_a_leave(shared: &Subject) {

@@ -9,6 +9,7 @@ macro_rules! fresh {
     };
 }
 
+mod ended;
 mod ends;
 mod groups;
 mod matches;
