@@ -204,6 +204,7 @@ async fn redis_is_told_at_the_start_what_ended_while_it_was_away() {
             match_id: match_id(3),
             ending: Ending::QuestionUnavailable,
             tickets: [5, 6].map(ticket_id),
+            confirmed: [true, true],
             fates: Box::new([5, 6].map(|number| Fate::PutBack(ticket(number)))),
             opens: None,
             at: at_ms(NOW),

@@ -196,6 +196,14 @@ impl Records for Reader {
         unreachable!("nobody asks")
     }
 
+    async fn recently_left(&self, _: Timestamp, _: usize) -> Result<Vec<SessionRecord>, Away> {
+        unreachable!("nobody asks")
+    }
+
+    async fn given_up(&self, _: Timestamp, _: usize) -> Result<Vec<SessionId>, Away> {
+        unreachable!("nobody asks")
+    }
+
     async fn live(&self, now: Timestamp) -> Result<LiveState, Away> {
         let state = self.0.state();
         let away = during(&self.0.plan.store_away, state.now()).filter(|_| !state.healed);

@@ -21,6 +21,7 @@ fn end(number: u64, tickets: [u64; 2], ending: Ending, at: i64) -> Write {
         match_id: match_id(number),
         ending,
         tickets: tickets.map(ticket_id),
+        confirmed: [ending == Ending::QuestionUnavailable; 2],
         fates: Box::new([const { Fate::Closed(TicketOutcome::Expired) }; 2]),
         opens: None,
         at: at_ms(at),
