@@ -11,7 +11,9 @@ server=
 
 children() { grep -ls "^PPid:[[:space:]]*$server\$" /proc/[0-9]*/status | cut -d / -f 3; }
 
-runs() { grep -qs '^State:[[:space:]]*[^XZ]' "/proc/$server/status"; }
+is_there() { grep -qs '^State:[[:space:]]*[^XZ]' "/proc/$1/status"; }
+
+runs() { is_there "$server"; }
 
 # PostgreSQL is one process for each connection. A stopped parent has no further children, and
 # the children of a killed one are nobody's, so the order matters.
@@ -32,6 +34,10 @@ end_at_once() {
     kill -s KILL $family
     wait "$server"
     server=
+    # PostgreSQL does not start as long as a child of its last life holds on to the shared memory.
+    for member in $family; do
+        while is_there "$member"; do sleep 0.01; done
+    done
 }
 
 end_in_order() {
