@@ -18,8 +18,16 @@ runs() { is_there "$server"; }
 # PostgreSQL is one process for each connection. A stopped parent has no further children, and
 # the children of a killed one are nobody's, so the order matters.
 pause() {
-    kill -s STOP "$server"
-    for child in $(children); do kill -s STOP "$child"; done
+    freeze "$server"
+    for child in $(children); do freeze "$child"; done
+}
+
+# A signal takes effect when its process has its next turn, which a busy machine puts off.
+freeze() {
+    kill -s STOP "$1"
+    while grep -qs '^State:[[:space:]]*[^TXZ]' "/proc/$1/status"; do
+        sleep 0.005
+    done
 }
 
 resume() {
