@@ -11,7 +11,7 @@ server=
 
 children() { grep -ls "^PPid:[[:space:]]*$server\$" /proc/[0-9]*/status | cut -d / -f 3; }
 
-is_there() { grep -qs '^State:[[:space:]]*[^XZ]' "/proc/$1/status"; }
+is_there() { grep -qs '^State:[[:space:]][^XZ]' "/proc/$1/status"; }
 
 runs() { is_there "$server"; }
 
@@ -25,7 +25,7 @@ pause() {
 # A signal takes effect when its process has its next turn, which a busy machine puts off.
 freeze() {
     kill -s STOP "$1"
-    while grep -qs '^State:[[:space:]]*[^TXZ]' "/proc/$1/status"; do
+    while grep -qs '^State:[[:space:]][^TXZ]' "/proc/$1/status"; do
         sleep 0.005
     done
 }
