@@ -147,13 +147,13 @@ pub trait Records: Send + Sync + 'static {
     /// Those of `ids` that a match names as its session, whatever became of the match.
     async fn named_sessions(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Away>;
 
-    /// Up to `limit` sessions that both have left and whose time is over after `now`, the newest
-    /// first; only among the newest of all.
+    /// Up to `limit` sessions that both have left and whose time is over after `now`; those that end
+    /// last come first.
     async fn recently_left(&self, now: Timestamp, limit: usize)
     -> Result<Vec<SessionRecord>, Away>;
 
-    /// Up to `limit` sessions that were given up after `since` because there was no question, the
-    /// newest first; only among the newest matches of all.
+    /// Up to `limit` sessions that were given up after `since` because there was no question; the
+    /// last ones come first.
     async fn given_up(&self, since: Timestamp, limit: usize) -> Result<Vec<SessionId>, Away>;
 
     /// Everything that is live; sessions that end after `now`.

@@ -16,7 +16,7 @@ use super::state::{Backend, Edge};
 use super::wire::{self, ActiveSession, LeaveBody, Status};
 use crate::actors::messages::{LeaveSession, PartnerLeft};
 use crate::domain::{LeaveAnswer, SessionId};
-use crate::ports::{FallbackSessions, Left};
+use crate::ports::Left;
 
 /// The caller's newest session that the caller has not left.
 #[utoipa::path(
@@ -35,18 +35,12 @@ pub async fn active(
     edge: web::Data<Edge>,
 ) -> Result<HttpResponse, ApiError> {
     let backend = edge.backend()?;
-    let session = match backend.board.active_session(&user.id) {
-        Some(session) => Some(session),
-        None => {
-            let found_again =
-                |fallback: &Arc<dyn FallbackSessions>| fallback.active_session(&user.id);
-            backend
-                .fallback
-                .as_ref()
-                .and_then(found_again)
-                .map(Arc::new)
-        }
+    let found_again = || {
+        Some(Arc::new(
+            backend.fallback.as_ref()?.active_session(&user.id)?,
+        ))
     };
+    let session = backend.board.active_session(&user.id).or_else(found_again);
     let session = session.ok_or(ApiError::NoActiveSession)?;
     let side = session.side_of(&user.id).ok_or(ApiError::NoActiveSession)?;
     Ok(HttpResponse::Ok().json(ActiveSession::new(&session, side)))

@@ -1,5 +1,6 @@
 -- Every connection has `search_path = matchmaker`, so nothing here can meet anybody else's tables.
--- Ids are version 7, times are milliseconds since the Unix epoch, lists are JSON.
+-- Ids of tickets are version 7 and all others random, times are milliseconds since the Unix epoch,
+-- lists are JSON.
 
 CREATE TABLE tickets (
     id uuid NOT NULL PRIMARY KEY,

@@ -57,7 +57,7 @@ async fn sessions_that_both_left_are_read_newest_first_until_their_time_is_over(
 }
 
 #[tokio::test]
-async fn sessions_that_were_given_up_are_read_newest_first() {
+async fn sessions_that_were_given_up_are_read_in_the_order_of_time_and_not_of_their_ids() {
     let store = fresh!();
     for number in 1..=3 {
         let pair = [2 * number - 1, 2 * number];
@@ -66,7 +66,7 @@ async fn sessions_that_were_given_up_are_read_newest_first() {
             number,
             pair,
             Ending::QuestionUnavailable,
-            1_000 * number as i64,
+            4_000 - 1_000 * number as i64,
         );
         store.stores([given_up]).await;
     }
@@ -76,7 +76,7 @@ async fn sessions_that_were_given_up_are_read_newest_first() {
     let records = store.records();
 
     let since_first = records.given_up(at_ms(1_000), 9).await;
-    assert_eq!(since_first, Ok([3, 2].map(session_id).to_vec()));
+    assert_eq!(since_first, Ok([1, 2].map(session_id).to_vec()));
     let newest = records.given_up(at_ms(0), 1).await;
-    assert_eq!(newest, Ok(vec![session_id(3)]));
+    assert_eq!(newest, Ok(vec![session_id(1)]));
 }

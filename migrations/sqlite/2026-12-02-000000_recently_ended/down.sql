@@ -1,0 +1,2 @@
+DROP INDEX matches_given_up;
+DROP INDEX sessions_left;
