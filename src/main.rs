@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use matchmaker::app;
@@ -12,8 +11,6 @@ use matchmaker::settings::{Environment, Faults, Row, Settings, Sources};
 
 /// The exit code where the command line or the configuration is at fault; clap uses it as well.
 const EXIT_USAGE: u8 = 2;
-/// How long a development token lives if nobody says otherwise, in seconds: a day.
-const TOKEN_LIFETIME_S: i64 = 24 * 3_600;
 
 /// A matchmaking server: pairs two people who want to practise together.
 ///
@@ -36,7 +33,7 @@ enum Command {
         #[arg(
             long,
             value_name = "SECONDS",
-            default_value_t = TOKEN_LIFETIME_S,
+            default_value_t = dev_token::LIFETIME_S,
             allow_negative_numbers = true
         )]
         expires_in: i64,
@@ -95,7 +92,7 @@ fn token(sources: &Sources, user_id: &str, lifetime_s: i64) -> Result<(), Failur
         message: error.to_string(),
     })?;
     let settings = Settings::load(sources).map_err(|faults| Failure::config(&faults))?;
-    let token = dev_token::mint(&settings.auth, &user, now_unix_s(), lifetime_s)
+    let token = dev_token::mint(&settings.auth, &user, dev_token::now_unix_s(), lifetime_s)
         .map_err(|error| Failure::other(format!("the token could not be signed: {error}")))?;
     print(std::io::stdout(), &token);
     Ok(())
@@ -126,17 +123,6 @@ fn line(row: &Row) -> String {
 /// Prints a line; a reader that has gone away, such as `head`, is no failure.
 fn print(mut stream: impl Write, text: &str) {
     let _ = writeln!(stream, "{text}");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line has no clock to be given"
-)]
-fn now_unix_s() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

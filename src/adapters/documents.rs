@@ -226,23 +226,15 @@ fn as_utc_seconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{at_ms, match_id, session_id, user};
+    use crate::domain::testing::{at_ms, session_record, user};
 
     fn session() -> SessionRecord {
-        SessionRecord {
-            id: session_id(1),
-            match_id: match_id(1),
-            users: [user(1), user(2)],
-            question: Question {
-                id: 17,
-                title: "Two \"Sum\"".into(),
-                difficulty: "Easy".into(),
-                topics: vec!["Array".into()],
-            },
-            opened_at: at_ms(1_762_756_823_999),
-            ends_at: at_ms(1_762_756_900_000),
-            left: [false, false],
-        }
+        let mut session = session_record();
+        session.question.title = "Two \"Sum\"".into();
+        session.question.difficulty = "Easy".into();
+        session.opened_at = at_ms(1_762_756_823_999);
+        session.ends_at = at_ms(1_762_756_900_000);
+        session
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use super::limits::Timeouts;
-use super::{Difficulty, MatchId, SessionId, Ticket, TicketId, Timestamp, Topic, UserId, Wish};
+use super::{
+    Difficulty, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId, Timestamp, Topic,
+    UserId, Wish,
+};
 
 pub(crate) fn at_ms(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
@@ -29,6 +32,24 @@ pub(crate) fn ticket(number: u64) -> Ticket {
 
 pub(crate) fn match_id(number: u64) -> MatchId {
     MatchId(Uuid::from_u128(1_000_000 + u128::from(number)))
+}
+
+/// Session 1, of match 1, of users 1 and 2.
+pub(crate) fn session_record() -> SessionRecord {
+    SessionRecord {
+        id: session_id(1),
+        match_id: match_id(1),
+        users: [user(1), user(2)],
+        question: Question {
+            id: 17,
+            title: "Two Sum".into(),
+            difficulty: "easy".into(),
+            topics: vec!["Array".into()],
+        },
+        opened_at: at_ms(1_000),
+        ends_at: at_ms(2_000),
+        left: [false, false],
+    }
 }
 
 pub(crate) fn session_id(number: u64) -> SessionId {

@@ -1,10 +1,13 @@
 //! Tokens for trying things out, signed as the user service signs them.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde::Serialize;
 
 use crate::domain::UserId;
 use crate::settings::Auth;
+
+/// How long a token lives if nobody says otherwise, in seconds: a day.
+pub const LIFETIME_S: i64 = 24 * 3_600;
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -16,6 +19,12 @@ struct Claims<'a> {
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
+}
+
+/// The present by the clock of the system, in seconds since the Unix epoch: whoever checks a token goes
+/// by it too.
+pub fn now_unix_s() -> i64 {
+    i64::try_from(get_current_timestamp()).unwrap_or(i64::MAX)
 }
 
 /// Signs a token that lets its bearer act as `user`.

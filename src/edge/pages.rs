@@ -1,7 +1,6 @@
 //! Pages that are part of the binary, and the development token that one of them needs.
 
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -21,8 +20,6 @@ const PLAYGROUND: &str = include_str!("assets/playground.html");
 const ADMIN: &str = include_str!("assets/admin.html");
 static PLAYGROUND_POLICY: LazyLock<String> = LazyLock::new(|| policy(PLAYGROUND));
 static ADMIN_POLICY: LazyLock<String> = LazyLock::new(|| policy(ADMIN));
-/// How long a development token lives, in seconds.
-const TOKEN_LIFETIME_S: i64 = 24 * 3_600;
 
 /// What this is; in dev a page to play with it.
 #[utoipa::path(
@@ -123,21 +120,10 @@ pub async fn dev_token(
         return Err(ApiError::NoSuchPath);
     }
     let user = UserId::parse(&body::json::<TokenBody>(&request, payload).await?.user_id)?;
-    let now = unix_seconds();
-    let token = tokens::mint(&edge.settings.auth, &user, now, TOKEN_LIFETIME_S);
+    let now = tokens::now_unix_s();
+    let token = tokens::mint(&edge.settings.auth, &user, now, tokens::LIFETIME_S);
     let token = token.map_err(|_| ApiError::Internal)?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(Token { token }))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever checks a token goes by the wall clock too"
-)]
-fn unix_seconds() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

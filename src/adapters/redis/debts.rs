@@ -166,23 +166,12 @@ impl Owed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Question;
-    use crate::domain::testing::{at_ms, match_id, session_id, user};
+    use crate::domain::testing::{at_ms, session_id, session_record};
 
     fn session(left: [bool; 2]) -> SessionRecord {
         SessionRecord {
-            id: session_id(1),
-            match_id: match_id(1),
-            users: [user(1), user(2)],
-            question: Question {
-                id: 7,
-                title: "Two Sum".into(),
-                difficulty: "easy".into(),
-                topics: vec!["Array".into()],
-            },
-            opened_at: at_ms(1),
-            ends_at: at_ms(2),
             left,
+            ..session_record()
         }
     }
 

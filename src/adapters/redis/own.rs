@@ -51,25 +51,14 @@ pub(super) fn record(id: SessionId, text: &[u8]) -> Option<SessionRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Question;
-    use crate::domain::testing::{at_ms, match_id, session_id, user};
+    use crate::domain::testing::{match_id, session_id, session_record};
 
     #[test]
     fn a_record_comes_back_as_it_went_in() {
-        let session = SessionRecord {
-            id: session_id(1),
-            match_id: match_id(2),
-            users: [user(1), user(2)],
-            question: Question {
-                id: 7,
-                title: "Two \"Sum\"".into(),
-                difficulty: "easy".into(),
-                topics: vec!["Array".into()],
-            },
-            opened_at: at_ms(1_000),
-            ends_at: at_ms(2_000),
-            left: [true, false],
-        };
+        let mut session = session_record();
+        session.match_id = match_id(2);
+        session.question.title = "Two \"Sum\"".into();
+        session.left = [true, false];
 
         let text = text(&session).unwrap();
 

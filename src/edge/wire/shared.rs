@@ -76,25 +76,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::Question;
-    use crate::domain::testing::{at_ms, match_id, session_id, user};
-
-    fn session() -> SessionRecord {
-        SessionRecord {
-            id: session_id(1),
-            match_id: match_id(1),
-            users: [user(1), user(2)],
-            question: Question {
-                id: 17,
-                title: "Two Sum".into(),
-                difficulty: "easy".into(),
-                topics: vec!["Array".into()],
-            },
-            opened_at: at_ms(1_000),
-            ends_at: at_ms(2_000),
-            left: [false, false],
-        }
-    }
+    use crate::domain::testing::session_record;
 
     const QUESTION: &str = r#"{"difficulty":"easy","id":17,"title":"Two Sum","topics":["Array"]}"#;
 
@@ -102,7 +84,7 @@ mod tests {
     fn what_cannot_be_represented_is_answered_as_it_stands() {
         let shared = r#"{"code":"x = '\ud83d'","language":"rust","n":123456789012345678901234567890,"question":{"id":17},"users":["eve"]}"#;
 
-        let text = session_text(Some(shared), &session()).unwrap();
+        let text = session_text(Some(shared), &session_record()).unwrap();
 
         let expected = r#"{"code":"x = '\ud83d'","language":"rust","n":123456789012345678901234567890,"question":QUESTION,"users":["user-1","user-2"]}"#;
         assert_eq!(text, expected.replace("QUESTION", QUESTION));
@@ -112,7 +94,7 @@ mod tests {
     fn numbers_that_are_none_do_not_hide_the_code() {
         let shared = r#"{"code":"NaN \" NaN \\","chat":[NaN,{"x":-Infinity}],"z":Infinity}"#;
 
-        let text = session_text(Some(shared), &session()).unwrap();
+        let text = session_text(Some(shared), &session_record()).unwrap();
 
         let text: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(text["code"], "NaN \" NaN \\");
@@ -126,7 +108,7 @@ mod tests {
             r#"{{"code":"","language":"python","question":{QUESTION},"users":["user-1","user-2"]}}"#
         );
         for shared in [None, Some(""), Some("[1]"), Some("{\"code\":"), Some("{x}")] {
-            assert_eq!(session_text(shared, &session()).unwrap(), expected);
+            assert_eq!(session_text(shared, &session_record()).unwrap(), expected);
         }
     }
 }

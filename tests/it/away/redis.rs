@@ -257,8 +257,9 @@ async fn a_redis_that_comes_back_empty_is_filled_again() {
     survives(Own::kill, async |own| own.restart_empty().await, false).await;
 }
 
-#[actix_rt::test]
-async fn a_session_that_both_left_while_redis_was_away_says_so_after_its_return() {
+/// Both leave a session while Redis is away; `server_ends` before it returns, and is started again.
+/// Redis is told.
+async fn both_leave_without_redis(server_ends: bool) {
     let own = Redis::own();
     let backends = Backends::on_redis(&own);
     let url = backends.redis_url();
@@ -269,39 +270,17 @@ async fn a_session_that_both_left_while_redis_was_away_says_so_after_its_return(
     own.kill();
     pair.first.leave(&session).await.expect(200);
     pair.second.leave(&session).await.expect(200);
+    if server_ends {
+        server.kill();
+    }
     own.restart().await;
-
-    let mut redis = connect(&url).await;
-    within(
-        BACK_WITHIN,
-        "Redis is told that both have left",
-        async || {
-            let found = document(&mut redis, &session).await?;
-            (found["left_users"] == json!(["gus", "hana"])).then_some(())
-        },
-    )
-    .await;
-}
-
-#[actix_rt::test]
-async fn a_session_that_both_left_while_redis_was_away_says_so_after_a_restart_of_the_server() {
-    let own = Redis::own();
-    let backends = Backends::on_redis(&own);
-    let url = backends.redis_url();
-    let server = Options::on(backends).start().await;
-    let pair = pair(&server, "gus", "hana", "Sets").await;
-    let session = pair.open_session().await;
-
-    own.kill();
-    pair.first.leave(&session).await.expect(200);
-    pair.second.leave(&session).await.expect(200);
-    server.kill();
-    own.restart().await;
-    server.restart().await;
+    if server_ends {
+        server.restart().await;
+    }
 
     let mut redis = connect(&url).await;
     let told = within(BACK_WITHIN, "Redis is told that both left", async || {
-        let found = document(&mut redis.clone(), &session).await?;
+        let found = document(&mut redis, &session).await?;
         (found["left_users"] == json!(["gus", "hana"])).then_some(())
     });
     told.await;
@@ -310,6 +289,16 @@ async fn a_session_that_both_left_while_redis_was_away_says_so_after_a_restart_o
         .await
         .expect("our own record is there");
     assert!(own_key.contains("[true,true]"), "{own_key}");
+}
+
+#[actix_rt::test]
+async fn a_session_that_both_left_while_redis_was_away_says_so_after_its_return() {
+    both_leave_without_redis(false).await;
+}
+
+#[actix_rt::test]
+async fn a_session_that_both_left_while_redis_was_away_says_so_after_a_restart_of_the_server() {
+    both_leave_without_redis(true).await;
 }
 
 #[actix_rt::test]

@@ -24,7 +24,10 @@ mod trace;
 mod world;
 
 use std::collections::BTreeMap;
-use std::env;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::{env, panic, thread};
 
 use hour::run;
 
@@ -46,12 +49,30 @@ fn every_hour_keeps_the_guarantees_whatever_the_backends_do() {
     };
     eprintln!("virtual time: seeds {seeds:?}");
     let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for seed in seeds {
-        for (what, times) in run(seed).seen {
-            *seen.entry(what).or_default() += times;
-        }
+    for (what, times) in on_all_cores(seeds).into_iter().flatten() {
+        *seen.entry(what).or_default() += times;
     }
     eprintln!("virtual time: {seen:?}");
+}
+
+/// What each of these has tried. A seed runs on one thread; several run side by side.
+fn on_all_cores(seeds: RangeInclusive<u64>) -> Vec<BTreeMap<&'static str, u64>> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = Mutex::new(seeds);
+    let take = || next.lock().expect("a seed fails outside of it").next();
+    let work = || {
+        std::iter::from_fn(take)
+            .map(|seed| run(seed).seen)
+            .collect()
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        let seen = done.map(|done: thread::Result<Vec<_>>| {
+            done.unwrap_or_else(|failed| panic::resume_unwind(failed))
+        });
+        seen.flatten().collect()
+    })
 }
 
 #[test]
