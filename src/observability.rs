@@ -151,7 +151,12 @@ static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub fn start_log(log: &Log) {
     // Of what is below, only what needs looking into: its details hold passwords.
     let below = log.level.min(Level::WARN);
-    let filter = EnvFilter::new(format!("{below},matchmaker={}", log.level));
+    // What no queue takes is counted and warned about by the relay; lapin would write down all of it,
+    // with the names of the members.
+    let filter = EnvFilter::new(format!(
+        "{below},lapin::returned_messages=error,matchmaker={}",
+        log.level
+    ));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false);

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
-/// Whoever needs what is away hears so within a second, and the machine may be busy.
-const AT_ONCE: Duration = Duration::from_millis(1_200);
+/// Whoever needs what is away hears so within this time.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// Everything goes on within this time after a backend is back.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
@@ -32,7 +32,7 @@ async fn all_unavailable(limit: Duration, requests: Vec<Request>) {
     });
     for (reply, took) in join_all(timed).await {
         reply.expect(503);
-        assert!(took < limit, "{} took {took:?}", reply.what);
+        assert!(is_in_time(took, limit), "{} took {took:?}", reply.what);
     }
 }
 
@@ -41,7 +41,7 @@ async fn in_time(limit: Duration, request: Request) -> Reply {
     let begun = Instant::now();
     let reply = request.send().await;
     let took = begun.elapsed();
-    assert!(took < limit, "{} took {took:?}", reply.what);
+    assert!(is_in_time(took, limit), "{} took {took:?}", reply.what);
     reply
 }
 

@@ -238,7 +238,7 @@ async fn survives(
     assert_eq!(told["users"], json!(["gus", "hana"]));
     assert_eq!(told["code"], if keeps { "x = 1" } else { "" });
     let took = back.elapsed();
-    assert!(took < BACK_WITHIN, "it took {took:?}");
+    assert!(is_in_time(took, BACK_WITHIN), "it took {took:?}");
     nothing_broken(&scene.server).await;
 }
 

@@ -45,6 +45,7 @@ mod socket;
 pub mod tokens;
 mod user;
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub use awc::http::Method;
@@ -80,10 +81,26 @@ pub async fn within<T>(
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        assert!(
+            is_in_time(begun.elapsed(), limit),
+            "not within {limit:?}: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Whether what is promised within `limit` took no longer.
+pub fn is_in_time(took: Duration, limit: Duration) -> bool {
+    took < limit + *NOISE
+}
+
+/// What a busy machine may add to a promised time: the tests share it with one another, and the
+/// machines of continuous integration with others. `EXACT_TIMES`, for a machine that has nothing else
+/// to do, leaves hardly any.
+static NOISE: LazyLock<Duration> = LazyLock::new(|| {
+    let exact = std::env::var_os("EXACT_TIMES").is_some();
+    Duration::from_millis(if exact { 100 } else { 1_500 })
+});
 
 /// Lets real time go by, where a deadline must pass while nobody can be asked about it.
 pub async fn let_pass(time: Duration) {
