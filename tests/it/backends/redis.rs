@@ -134,7 +134,10 @@ impl Scene {
             if matches!(&found, Ok(found) if *found == expected) {
                 return;
             }
-            assert!(began.elapsed() < within, "{found:?}\n{expected:?}");
+            assert!(
+                is_in_time(began.elapsed(), within),
+                "{found:?}\n{expected:?}"
+            );
             sleep(Duration::from_millis(5)).await;
         }
     }
