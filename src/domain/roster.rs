@@ -82,6 +82,7 @@ impl Roster {
         if claim.place.ticket != place.ticket {
             return breach(Guarantee::OneLiveClaim, "a user had a second live ticket");
         }
+        let was = std::mem::replace(&mut claim.holder, holder);
         if claim.place != place {
             claim.place = place;
             return breach(
@@ -89,7 +90,6 @@ impl Roster {
                 "a ticket came back with another place",
             );
         }
-        let was = std::mem::replace(&mut claim.holder, holder);
         match (was, holder) {
             (Holder::Match(before), Holder::Match(after)) if before != after => {
                 breach(Guarantee::SymmetricPairs, "a ticket was in two matches")

@@ -59,7 +59,7 @@ pub struct Session {
     record: SessionRecord,
     tickets: [TicketId; 2],
     under_way: Option<Leaving>,
-    parked: VecDeque<(UserId, CallId)>,
+    parked: VecDeque<Parked>,
     over: bool,
 }
 
@@ -67,6 +67,16 @@ pub struct Session {
 struct Leaving {
     side: Side,
     call: CallId,
+    /// See [`Session::write_by`].
+    by: Option<Timestamp>,
+}
+
+/// Somebody who leaves while another's leaving is under way; after `by` nobody waits for the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Parked {
+    user: UserId,
+    call: CallId,
+    by: Option<Timestamp>,
 }
 
 /// Something that the session wants done.
@@ -110,6 +120,11 @@ impl Session {
         self.tickets
     }
 
+    /// By when the write under way must have reached the store, where somebody waits for it.
+    pub fn write_by(&self) -> Option<Timestamp> {
+        self.under_way.and_then(|leaving| leaving.by)
+    }
+
     /// When [`Session::on_time`] has something to do.
     pub fn next_wake(&self) -> Option<Timestamp> {
         // While somebody leaves, the end waits for that.
@@ -125,8 +140,14 @@ impl Session {
         vec![SessionEffect::Over]
     }
 
-    /// Somebody leaves. Leaving again is harmless.
-    pub fn leave(&mut self, user: UserId, call: CallId, now: Timestamp) -> Vec<SessionEffect> {
+    /// Somebody leaves, and waits for the answer until `by`. Leaving again is harmless.
+    pub fn leave(
+        &mut self,
+        user: UserId,
+        call: CallId,
+        by: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Vec<SessionEffect> {
         let Some(side) = self.record.side_of(&user) else {
             return vec![SessionEffect::AnswerLeave(call, LeaveAnswer::NotMember)];
         };
@@ -134,7 +155,7 @@ impl Session {
             return vec![SessionEffect::AnswerLeave(call, LeaveAnswer::Left)];
         }
         if self.under_way.is_none() {
-            self.under_way = Some(Leaving { side, call });
+            self.under_way = Some(Leaving { side, call, by });
             let write = Write::LeaveSession {
                 session: self.record.id,
                 side,
@@ -143,7 +164,7 @@ impl Session {
             return vec![SessionEffect::Store(write)];
         }
         if self.parked.len() < PARKED_MAX {
-            self.parked.push_back((user, call));
+            self.parked.push_back(Parked { user, call, by });
             Vec::new()
         } else {
             vec![SessionEffect::AnswerLeave(call, LeaveAnswer::Busy)]
@@ -152,7 +173,7 @@ impl Session {
 
     /// The store answered.
     pub fn on_written(&mut self, outcome: &WriteOutcome, now: Timestamp) -> Vec<SessionEffect> {
-        let Some(Leaving { side, call }) = self.under_way else {
+        let Some(Leaving { side, call, .. }) = self.under_way else {
             return Vec::new();
         };
         let answer = match outcome {
@@ -181,7 +202,7 @@ impl Session {
 
     /// The shared session was written, or could not be: the mirror makes up for that later.
     pub fn on_shared(&mut self, now: Timestamp) -> Vec<SessionEffect> {
-        let Some(Leaving { side, call }) = self.under_way.take() else {
+        let Some(Leaving { side, call, .. }) = self.under_way.take() else {
             return Vec::new();
         };
         let mut effects = Vec::new();
@@ -199,9 +220,14 @@ impl Session {
 
     fn go_on(&mut self, mut effects: Vec<SessionEffect>, now: Timestamp) -> Vec<SessionEffect> {
         while self.under_way.is_none()
-            && let Some((user, call)) = self.parked.pop_front()
+            && let Some(Parked { user, call, by }) = self.parked.pop_front()
         {
-            effects.extend(self.leave(user, call, now));
+            if by.is_some_and(|by| by <= now) {
+                let unavailable = LeaveAnswer::Unavailable;
+                effects.push(SessionEffect::AnswerLeave(call, unavailable));
+            } else {
+                effects.extend(self.leave(user, call, by, now));
+            }
         }
         effects.extend(self.on_time(now));
         effects
@@ -232,7 +258,7 @@ mod tests {
     }
 
     fn leave_through(session: &mut Session, number: u64, call: u64) -> Vec<SessionEffect> {
-        session.leave(user(number), CallId(call), at_ms(2_000));
+        session.leave(user(number), CallId(call), None, at_ms(2_000));
         session.on_written(&WriteOutcome::Stored, at_ms(2_000));
         session.on_shared(at_ms(2_000))
     }
@@ -241,7 +267,7 @@ mod tests {
     fn the_partner_is_told_after_the_leaving_is_stored_and_shared() {
         let mut session = open_session();
 
-        let asked = session.leave(user(1), CallId(1), at_ms(2_000));
+        let asked = session.leave(user(1), CallId(1), None, at_ms(2_000));
         let stored = session.on_written(&WriteOutcome::Stored, at_ms(2_000));
         let shared = session.on_shared(at_ms(2_000));
 
@@ -273,7 +299,7 @@ mod tests {
         let mut session = open_session();
         leave_through(&mut session, 1, 1);
 
-        let again = session.leave(user(1), CallId(2), at_ms(2_000));
+        let again = session.leave(user(1), CallId(2), None, at_ms(2_000));
         let last = leave_through(&mut session, 2, 3);
 
         assert_eq!(
@@ -288,7 +314,7 @@ mod tests {
     fn a_stranger_changes_nothing() {
         let mut session = open_session();
 
-        let effects = session.leave(user(3), CallId(1), at_ms(2_000));
+        let effects = session.leave(user(3), CallId(1), None, at_ms(2_000));
 
         assert_eq!(
             effects,
@@ -303,9 +329,9 @@ mod tests {
     #[test]
     fn both_leaving_at_once_are_stored_one_after_the_other() {
         let mut session = open_session();
-        session.leave(user(1), CallId(1), at_ms(2_000));
+        session.leave(user(1), CallId(1), None, at_ms(2_000));
 
-        let second = session.leave(user(2), CallId(2), at_ms(2_000));
+        let second = session.leave(user(2), CallId(2), None, at_ms(2_000));
         session.on_written(&WriteOutcome::Stored, at_ms(2_000));
         let first_done = session.on_shared(at_ms(2_000));
 
@@ -319,9 +345,24 @@ mod tests {
     }
 
     #[test]
+    fn a_parked_leaving_whose_caller_has_been_refused_meanwhile_is_dropped() {
+        let mut session = open_session();
+        session.leave(user(1), CallId(1), Some(at_ms(2_900)), at_ms(2_000));
+        session.leave(user(2), CallId(2), Some(at_ms(3_000)), at_ms(2_100));
+        assert_eq!(session.write_by(), Some(at_ms(2_900)));
+
+        session.on_written(&WriteOutcome::Stored, at_ms(3_000));
+        let shared = session.on_shared(at_ms(3_000));
+
+        let refused = SessionEffect::AnswerLeave(CallId(2), LeaveAnswer::Unavailable);
+        assert_eq!(shared.last(), Some(&refused));
+        assert_eq!(session.record().left, [true, false]);
+    }
+
+    #[test]
     fn a_store_that_is_away_leaves_everybody_in() {
         let mut session = open_session();
-        session.leave(user(1), CallId(1), at_ms(2_000));
+        session.leave(user(1), CallId(1), None, at_ms(2_000));
 
         let effects = session.on_written(&WriteOutcome::Unavailable, at_ms(2_000));
 

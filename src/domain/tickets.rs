@@ -112,6 +112,11 @@ impl Ticket {
         ticket.waits_until = now.plus_ms(timeouts.ticket_wait_ms);
         ticket.put_back = true;
         if let Some(avoid) = avoid {
+            // What holds no more, or twice, must not push out what still holds.
+            let asks = ticket.asks;
+            ticket
+                .avoided
+                .retain(|known| *known != avoid && known.may_hold(asks));
             let surplus = (ticket.avoided.len() + 1).saturating_sub(AVOIDED_MAX);
             ticket.avoided.drain(..surplus);
             ticket.avoided.push(avoid);
@@ -131,6 +136,16 @@ impl Ticket {
                 *user == other.user && *own_asks == self.asks && !they_asked_again
             }
         })
+    }
+}
+
+impl Avoided {
+    /// Whether it may still hold for a ticket that was asked for `own_asks` times.
+    fn may_hold(&self, asks: u32) -> bool {
+        match self {
+            Self::Decliner(_) => true,
+            Self::Silence { own_asks, .. } => *own_asks == asks,
+        }
     }
 }
 
@@ -226,6 +241,23 @@ mod tests {
             assert!(both[0].may_meet(&both[1]), "{asking}");
         }
         assert!(anew.may_meet(&both[1]));
+    }
+
+    #[test]
+    fn what_holds_no_more_or_twice_does_not_push_out_a_decliner() {
+        let declined = Avoided::Decliner(user(50));
+        let back = |ticket: Ticket, avoid: &Avoided| {
+            ticket.back_in_place(at_ms(5), Timeouts::default(), Some(avoid.clone()))
+        };
+        let mut tested = back(ticket(1), &declined);
+
+        for number in 0..=AVOIDED_MAX as u64 {
+            tested = silent(&tested, &ticket(100 + number), false);
+            tested.asks += 1;
+            tested = back(tested, &Avoided::Decliner(user(51)));
+        }
+
+        assert_eq!(tested.avoided, [declined, Avoided::Decliner(user(51))]);
     }
 
     #[test]

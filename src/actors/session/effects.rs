@@ -9,9 +9,7 @@ use super::{Caller, SessionActor, SessionFact, Stage};
 use crate::actors::board::MatchView;
 use crate::actors::messages::RosterFact;
 use crate::domain::matches::MatchEffect;
-use crate::domain::{
-    AskAnswer, CallId, Ending, Session, SessionEffect, Timestamp, Write, WriteOutcome,
-};
+use crate::domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
 use crate::observability::{
     CONFIRMATIONS, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED, TICKETS_OPENED,
     breached,
@@ -19,10 +17,10 @@ use crate::observability::{
 use crate::ports::Away;
 
 impl SessionActor {
-    pub(super) fn run(&mut self, effects: Vec<MatchEffect>, deadline: Option<Timestamp>) {
+    pub(super) fn run(&mut self, effects: Vec<MatchEffect>) {
         for effect in effects {
             match effect {
-                MatchEffect::Store(write) => self.store(write, deadline),
+                MatchEffect::Store(write) => self.store(write),
                 MatchEffect::FindQuestion => self.find_question(),
                 MatchEffect::Share(session) => {
                     let shared = self.core.ports.shared.clone();
@@ -75,10 +73,10 @@ impl SessionActor {
         }
     }
 
-    pub(super) fn run_session(&mut self, effects: Vec<SessionEffect>, deadline: Option<Timestamp>) {
+    pub(super) fn run_session(&mut self, effects: Vec<SessionEffect>) {
         for effect in effects {
             match effect {
-                SessionEffect::Store(write) => self.store(write, deadline),
+                SessionEffect::Store(write) => self.store(write),
                 SessionEffect::ShareLeft(session) => {
                     let shared = self.core.ports.shared.clone();
                     let write = async move { shared.write_left(&session).await };
@@ -101,7 +99,12 @@ impl SessionActor {
         }
     }
 
-    fn store(&mut self, write: Write, deadline: Option<Timestamp>) {
+    fn store(&mut self, write: Write) {
+        let deadline = match &self.stage {
+            Stage::Match(of) => of.write_by(),
+            Stage::Session(of) => of.write_by(),
+            Stage::Over => None,
+        };
         self.counted = match &write {
             Write::ConfirmMatch { .. } => Some((CONFIRMATIONS, "")),
             Write::LeaveSession { .. } => Some((SESSIONS_LEFT, "")),

@@ -134,7 +134,7 @@ impl SessionActor {
                     SessionFact::Shared(question) => of.on_shared(question, now),
                     SessionFact::LeftShared => Vec::new(),
                 };
-                self.run(effects, None);
+                self.run(effects);
             }
             Stage::Session(of) => {
                 let effects = match fact {
@@ -142,7 +142,7 @@ impl SessionActor {
                     SessionFact::LeftShared => of.on_shared(now),
                     SessionFact::QuestionFound(_) | SessionFact::Shared(_) => Vec::new(),
                 };
-                self.run_session(effects, None);
+                self.run_session(effects);
             }
             Stage::Over => {}
         }
@@ -153,11 +153,11 @@ impl SessionActor {
         match &mut self.stage {
             Stage::Match(of) => {
                 let effects = of.on_time(now);
-                self.run(effects, None);
+                self.run(effects);
             }
             Stage::Session(of) => {
                 let effects = of.on_time(now);
-                self.run_session(effects, None);
+                self.run_session(effects);
             }
             Stage::Over => {}
         }
@@ -177,14 +177,14 @@ impl SessionActor {
         let now = self.core.now();
         match &mut self.stage {
             Stage::Match(of) => {
-                let effects = of.command(command, now);
-                self.run(effects, Some(deadline));
+                let effects = of.command(command, Some(deadline), now);
+                self.run(effects);
             }
             Stage::Session(of) => {
                 let effect = command.after_opening(of.record());
-                self.run(vec![effect], None);
+                self.run(vec![effect]);
             }
-            Stage::Over => self.run(vec![command.after_ending()], None),
+            Stage::Over => self.run(vec![command.after_ending()]),
         }
         self.settle(ctx);
     }
@@ -264,13 +264,15 @@ impl Handler<LeaveSession> for SessionActor {
 
     fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
         self.catch_up();
+        // A session whose time is over ends first, however late its timer is.
+        self.settle(ctx);
         let now = self.core.now();
         let (user, deadline) = (command.user.clone(), command.deadline);
         match &mut self.stage {
             Stage::Session(of) => {
                 let call = self.calls.add(Caller::Leave(command));
-                let effects = of.leave(user, call, now);
-                self.run_session(effects, Some(deadline));
+                let effects = of.leave(user, call, Some(deadline), now);
+                self.run_session(effects);
             }
             // Whoever looks at the rows finds out whether the session is unknown or over.
             Stage::Match(_) | Stage::Over => {

@@ -36,8 +36,17 @@ pub struct Match {
     confirmed: [bool; 2],
     phase: Phase,
     writing: Option<Writing>,
-    parked: VecDeque<MatchCommand>,
+    /// See [`Match::write_by`].
+    write_by: Option<Timestamp>,
+    parked: VecDeque<Parked>,
     backoff: Backoff,
+}
+
+/// A command that waits for the write under way; after this time nobody waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Parked {
+    command: MatchCommand,
+    by: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,6 +102,7 @@ impl Match {
             confirmed: [false; 2],
             phase: Phase::Proposed { again_at: None },
             writing: None,
+            write_by: None,
             parked: VecDeque::new(),
             backoff: Backoff::default(),
         }
@@ -148,6 +158,11 @@ impl Match {
         }
     }
 
+    /// By when the write under way must have reached the store, where somebody waits for it.
+    pub fn write_by(&self) -> Option<Timestamp> {
+        self.write_by
+    }
+
     /// When [`Match::on_time`] has something to do next.
     pub fn next_wake(&self) -> Option<Timestamp> {
         if self.writing.is_some() {
@@ -178,8 +193,13 @@ impl Match {
         effects
     }
 
-    /// One of the two wants something.
-    pub fn command(&mut self, command: MatchCommand, now: Timestamp) -> Vec<MatchEffect> {
+    /// One of the two wants something, and waits for the answer until `by`.
+    pub fn command(
+        &mut self,
+        command: MatchCommand,
+        by: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Vec<MatchEffect> {
         let mut effects = self.on_time(now);
         let stranger = command
             .proposal_caller()
@@ -187,21 +207,30 @@ impl Match {
         if let Some((_, call)) = stranger {
             effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound));
         } else if self.writing.is_none() {
-            self.decide(command, now, &mut effects);
+            self.decide(Parked { command, by }, now, &mut effects);
         } else if self.parked.len() < PARKED_MAX {
-            self.parked.push_back(command);
+            self.parked.push_back(Parked { command, by });
         } else {
             effects.push(command.busy());
         }
         effects
     }
 
-    fn decide(&mut self, command: MatchCommand, now: Timestamp, effects: &mut Vec<MatchEffect>) {
-        if self.is_overdue(now) {
-            // Its end is due, but the store could not take it yet: nothing else may win now.
+    fn decide(&mut self, parked: Parked, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        let Parked { command, by } = parked;
+        // Whoever was told that the store is away may have wanted something else since then. And
+        // where the end is due, but the store could not take it yet, nothing else may win now.
+        if by.is_some_and(|by| by <= now) || self.is_overdue(now) {
             effects.push(command.unavailable());
             return;
         }
+        self.carry_out(command, now, effects);
+        if self.writing.is_some() {
+            self.write_by = by;
+        }
+    }
+
+    fn carry_out(&mut self, command: MatchCommand, now: Timestamp, effects: &mut Vec<MatchEffect>) {
         match command {
             MatchCommand::Confirm(user, call) => self.confirm(&user, call, now, effects),
             MatchCommand::Decline(user, call) => self.decline(&user, call, now, effects),
@@ -302,6 +331,7 @@ impl Match {
 
     fn write(&mut self, write: Write, writing: Writing, effects: &mut Vec<MatchEffect>) {
         self.writing = Some(writing);
+        self.write_by = None;
         effects.push(MatchEffect::Store(write));
     }
 

@@ -28,13 +28,13 @@ impl Match {
         }
         effects.extend(self.on_time(now));
         while self.writing.is_none()
-            && let Some(command) = self.parked.pop_front()
+            && let Some(parked) = self.parked.pop_front()
         {
-            match command {
+            match parked.command {
                 // Whoever asked again may have gone meanwhile, and then nothing must be declined or
                 // replaced for them: the roster sees to that.
                 MatchCommand::AskAgain(_, call) => effects.push(MatchEffect::Reconsider(call)),
-                command => self.decide(command, now, &mut effects),
+                _ => self.decide(parked, now, &mut effects),
             }
         }
         effects
@@ -173,8 +173,8 @@ impl Match {
             let answer = ProposalAnswer::Session(Box::new(record.clone()));
             effects.push(MatchEffect::Answer(call, answer));
         }
-        for command in std::mem::take(&mut self.parked) {
-            effects.push(command.after_opening(&record));
+        for parked in std::mem::take(&mut self.parked) {
+            effects.push(parked.command.after_opening(&record));
         }
     }
 

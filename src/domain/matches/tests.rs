@@ -109,7 +109,7 @@ impl Tested {
     }
 
     fn command(&mut self, command: MatchCommand, now: i64) -> Vec<MatchEffect> {
-        let effects = self.tested.command(command, at_ms(now));
+        let effects = self.tested.command(command, None, at_ms(now));
         self.checked(effects)
     }
 

@@ -165,7 +165,9 @@ impl<'a> Turn<'a> {
             },
             Want::Confirm(id) => self.command(id, call, MatchCommand::Confirm(caller, call)),
             Want::Decline(id) => self.command(id, call, MatchCommand::Decline(caller, call)),
-            Want::Leave(id) => self.in_session(id, |session| session.leave(caller, call, now)),
+            Want::Leave(id) => {
+                self.in_session(id, |session| session.leave(caller, call, None, now))
+            }
         }
     }
 
@@ -202,7 +204,7 @@ impl<'a> Turn<'a> {
         let now = self.now;
         let mut open = self.memory.sessions.values().map(Session::record);
         if self.memory.matches.contains_key(&id) {
-            self.in_match(id, |known| known.command(command, now));
+            self.in_match(id, |known| known.command(command, None, now));
         } else if let Some(record) = open.find(|record| record.match_id == id) {
             let effect = command.after_opening(record);
             self.effects.push_back(Effect::Match(id, effect));

@@ -159,7 +159,7 @@ impl World {
         if let Some(session) = self.sessions.get_mut(&id) {
             self.ids += 1;
             let call = CallId(self.ids as u64);
-            let effects = session.leave(user.clone(), call, now);
+            let effects = session.leave(user.clone(), call, None, now);
             self.calls.insert(
                 call,
                 Call {
@@ -263,7 +263,7 @@ impl World {
     fn command(&mut self, id: MatchId, command: MatchCommand, call: CallId) {
         let now = self.now;
         if let Some(known) = self.matches.get_mut(&id) {
-            let effects = known.command(command, now);
+            let effects = known.command(command, None, now);
             return self.run_match(id, effects);
         }
         let open = self.sessions.values().map(Session::record);

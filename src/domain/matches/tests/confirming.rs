@@ -69,12 +69,16 @@ fn a_stranger_moves_nothing_and_waits_for_nothing() {
     let mut tested = Tested::new();
     tested.confirm(1, 1, 1_000);
 
-    let confirming = tested
-        .tested
-        .command(MatchCommand::Confirm(user(3), CallId(8)), at_ms(1_000));
-    let declining = tested
-        .tested
-        .command(MatchCommand::Decline(user(3), CallId(9)), at_ms(1_000));
+    let confirming = tested.tested.command(
+        MatchCommand::Confirm(user(3), CallId(8)),
+        None,
+        at_ms(1_000),
+    );
+    let declining = tested.tested.command(
+        MatchCommand::Decline(user(3), CallId(9)),
+        None,
+        at_ms(1_000),
+    );
 
     assert_eq!(confirming, [answer(8, ProposalAnswer::NotFound)]);
     assert_eq!(declining, [answer(9, ProposalAnswer::NotFound)]);

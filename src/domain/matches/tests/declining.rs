@@ -170,3 +170,27 @@ fn confirming_ends_the_row_of_silences_also_across_a_restart() {
         assert_eq!(stored[1], PutBack(back));
     }
 }
+
+#[test]
+fn a_parked_decline_whose_caller_has_been_refused_meanwhile_is_dropped() {
+    let mut tested = Tested::new();
+    tested.ask_again(again(1, "Array"), 3, 1_000);
+    let mut command =
+        |command, by, now| tested.tested.command(command, Some(at_ms(by)), at_ms(now));
+    command(MatchCommand::Decline(user(1), CallId(4)), 2_000, 1_100);
+    command(MatchCommand::Confirm(user(1), CallId(5)), 7_000, 6_100);
+
+    let effects = tested.written(STORED, 6_200);
+
+    assert_eq!(
+        effects[1..],
+        [
+            Answer(CallId(4), ProposalAnswer::Unavailable),
+            Store(Write::ConfirmMatch {
+                match_id: match_id(1),
+                side: First
+            }),
+        ]
+    );
+    assert_eq!(tested.tested.write_by(), Some(at_ms(7_000)));
+}
