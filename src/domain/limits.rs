@@ -23,15 +23,15 @@ pub const RETRY_FIRST_MS: u64 = 100;
 /// Longest wait before something that failed is tried again, in milliseconds.
 pub const RETRY_MAX_MS: u64 = 2_000;
 /// Longest body of a request, in bytes.
-pub const BODY_BYTES_MAX: usize = 16 * 1024;
+pub const BODY_BYTES_MAX: usize = 16_384;
 /// Longest path of a request with its query, in bytes.
-pub const PATH_BYTES_MAX: usize = 8 * 1024;
+pub const PATH_BYTES_MAX: usize = 8_192;
 /// All headers of a request together, in bytes.
-pub const HEADERS_BYTES_MAX: usize = 32 * 1024;
+pub const HEADERS_BYTES_MAX: usize = 32_768;
 /// Longest time until the head or the body of a request is complete, in milliseconds.
 pub const REQUEST_READ_MS: u64 = 10_000;
 /// Longest message that a client may send on its socket, in bytes.
-pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4_096;
 /// Messages that a client may send on its socket at once.
 pub const SOCKET_MESSAGES_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Messages per second that a client may send on its socket after the burst.
@@ -57,7 +57,7 @@ impl Default for Timeouts {
         Self {
             ticket_wait_ms: 60_000,
             confirm_window_ms: 120_000,
-            session_ttl_ms: 6 * 3_600_000,
+            session_ttl_ms: 21_600_000,
         }
     }
 }

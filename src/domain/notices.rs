@@ -202,3 +202,16 @@ pub struct Breach {
     /// What was seen, one sentence.
     pub seen: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_guarantee_is_counted_under_its_number() {
+        for (number, guarantee) in (1..).zip(Guarantee::ALL) {
+            let label = guarantee.label();
+            assert!(label.starts_with(&format!("g{number}_")), "{label}");
+        }
+    }
+}

@@ -110,7 +110,7 @@ mod tests {
         again.waits_until = at_ms(90_000);
         queue.insert(again.clone());
 
-        assert_eq!(queue.len(), 1);
+        assert_eq!((queue.len(), queue.is_empty()), (1, false));
         assert_eq!(queue.next_deadline(), Some(at_ms(90_000)));
         assert_eq!(queue.remove(again.id), Some(again));
         assert_eq!(queue.next_deadline(), None);

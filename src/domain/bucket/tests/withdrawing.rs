@@ -124,6 +124,23 @@ fn withdrawing_a_ticket_that_is_being_stored_waits_for_that() {
 }
 
 #[test]
+fn withdrawals_that_have_given_up_leave_room_for_others() {
+    let mut tested = Tested::with_waiting(2);
+    tested.propose(1, 20);
+    for call in 0..PARKED_MAX as u64 {
+        tested.withdraw(1, call, 20);
+    }
+    let full = tested.withdraw(1, 98, 21);
+
+    let given_up = tested.on_time(20 + CANCEL_WAIT_MS as i64);
+    let another = tested.withdraw(1, 99, 2_000);
+
+    assert_eq!(full, [withdrawn(98, WithdrawAnswer::Busy)]);
+    assert_eq!(given_up.len(), PARKED_MAX);
+    assert_eq!(another, []);
+}
+
+#[test]
 fn withdrawing_twice_at_once_answers_both_and_stores_once() {
     let mut tested = Tested::with_waiting(1);
     tested.withdraw(1, 8, 20);
