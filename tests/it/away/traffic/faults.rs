@@ -44,6 +44,8 @@ pub enum Fault {
     ReplacedByCopy,
     /// Nobody can write any more.
     OnlyRead,
+    /// There is no connection left to be had.
+    Crowded,
     /// There is no connection left to be had, and those that were there are ended.
     Full,
     /// It answers so.
@@ -163,6 +165,7 @@ impl Site {
                 database.is_only_read(true);
                 database.end_connections();
             }
+            Fault::Crowded => database.takes_connections(false),
             Fault::Full => {
                 database.takes_connections(false);
                 database.end_connections();
@@ -221,7 +224,7 @@ impl Site {
             Fault::Blocked => self.rabbitmq().has_full_memory(false),
             Fault::OnlyRead => self.postgres().is_only_read(false),
             Fault::ReplacedByCopy => database.is_only_read(false),
-            Fault::Full => database.takes_connections(true),
+            Fault::Crowded | Fault::Full => database.takes_connections(true),
             Fault::Answers(..) => self.questions.now(good()),
         }
     }

@@ -81,6 +81,7 @@ async fn whatever_happens_to_postgresql_costs_nobody_anything_but_time() {
     let refuses = refuses.map(|fault| case(Whom::Postgres, fault, Meanwhile::Refuses));
     all(refuses.into()).await;
     all(vec![
+        case(Whom::Postgres, Fault::Crowded, Meanwhile::GoesOn),
         case(Whom::Postgres, Fault::Slow(20), Meanwhile::GoesOn),
         case(Whom::Postgres, Fault::Slow(150), Meanwhile::GoesOn),
     ])
