@@ -30,8 +30,9 @@ const CONNECT_WAIT: Duration = Duration::from_millis(3_200);
 /// After this an attempt to connect is given up: its peer has vanished, or forgot it, and the next
 /// one may be answered.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// Longest wait for all confirmations of one call.
-const CONFIRM_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for all confirmations of one call. A connection that was forgotten on the way is noticed
+/// by it, so everything is to be sent anew within 5 s.
+const CONFIRM_MAX: Duration = Duration::from_secs(4);
 /// Longest time that a connection may take to close.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// First and longest time from the beginning of one attempt to connect to the next one. The longest

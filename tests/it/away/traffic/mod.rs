@@ -120,7 +120,7 @@ async fn whatever_happens_to_rabbitmq_costs_nobody_anything_but_time() {
         Fault::Paused,
         Fault::Blocked,
         Fault::Slow(300),
-        Fault::Slow(2_000),
+        Fault::Slow(1_000),
     ];
     let goes_on = goes_on.map(|fault| case(Whom::RabbitMq, fault, Meanwhile::GoesOn));
     all(goes_on.into()).await;
