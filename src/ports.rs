@@ -320,8 +320,10 @@ pub enum Published {
     Confirmed,
     /// No queue takes it yet.
     Unroutable,
-    /// The broker is away, or did not confirm.
+    /// The broker did not confirm, or the connection broke: it may have it, or not.
     Failed(Away),
+    /// The broker is away, so that it was not even tried.
+    Unsent(Away),
 }
 
 /// The broker.

@@ -1,5 +1,7 @@
 //! The broker.
 
+mod dial;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -19,21 +21,24 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::ports::{Announcement, Away, Published, Publisher};
+use dial::{Line, dial};
 
 /// Where everything is published.
 const EXCHANGE: &str = "matching.events";
 /// Longest wait for a connection within one call; the attempt itself goes on.
-const CONNECT_WAIT: Duration = Duration::from_secs(3);
-/// After this an attempt to connect is given up: its peer has vanished. The library keeps a thread
-/// for each attempt that is never answered, so this is long.
-const CONNECT_MAX: Duration = Duration::from_secs(60);
-/// Longest wait for all confirmations of one call.
-const CONFIRM_MAX: Duration = Duration::from_secs(5);
+const CONNECT_WAIT: Duration = Duration::from_millis(3_200);
+/// After this an attempt to connect is given up: its peer has vanished, or forgot it, and the next
+/// one may be answered.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for all confirmations of one call. A connection that was forgotten on the way is noticed
+/// by it, so everything is to be sent anew within 5 s.
+const CONFIRM_MAX: Duration = Duration::from_secs(4);
 /// Longest time that a connection may take to close.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
-/// First and longest wait before connecting is tried again.
+/// First and longest time from the beginning of one attempt to connect to the next one. The longest
+/// one is short: everybody waits for it once the broker is back.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Seconds within which a peer that vanished is noticed, unless the URL says otherwise.
 const HEARTBEAT: u16 = 10;
 /// Survives a restart of the broker.
@@ -76,7 +81,8 @@ struct State {
 enum Link {
     /// Not before this time, because of this.
     Down(Instant, String),
-    Connecting(JoinHandle<Result<Box<Live>, String>>),
+    /// Since this time.
+    Connecting(Instant, JoinHandle<Result<Box<Live>, String>>),
     Live(Box<Live>),
     Closed,
 }
@@ -130,7 +136,7 @@ impl RabbitPublisher {
         let mut state = self.state.lock().await;
         match std::mem::replace(&mut state.link, Link::Closed) {
             Link::Live(live) => live.close().await,
-            Link::Connecting(task) => {
+            Link::Connecting(_, task) => {
                 if let Ok(Ok(Ok(live))) = timeout(CLOSE_MAX, task).await {
                     live.close().await;
                 }
@@ -147,18 +153,19 @@ impl RabbitPublisher {
             Link::Down(until, reason) if Instant::now() < *until => return Err(away(reason)),
             Link::Down(..) => {
                 let attempt = connect(self.uri.clone(), self.tls.clone());
-                state.link = Link::Connecting(self.io.spawn(attempt));
+                state.link = Link::Connecting(Instant::now(), self.io.spawn(attempt));
             }
-            Link::Connecting(_) | Link::Live(_) | Link::Closed => {}
+            Link::Connecting(..) | Link::Live(_) | Link::Closed => {}
         }
-        if let Link::Connecting(task) = &mut state.link {
+        if let Link::Connecting(since, task) = &mut state.link {
+            let since = *since;
             let connected = match timeout(CONNECT_WAIT, task).await {
                 Err(_) => return Err(away("it does not answer")),
                 Ok(connected) => connected.unwrap_or_else(|end| Err(end.to_string())),
             };
             match connected {
                 Ok(live) => state.connected(live),
-                Err(reason) => state.failed(reason),
+                Err(reason) => state.failed(reason, since),
             }
         }
         match &state.link {
@@ -167,7 +174,7 @@ impl RabbitPublisher {
             }
             Link::Live(live) => Ok(live),
             Link::Down(_, reason) => Err(away(reason)),
-            Link::Connecting(_) | Link::Closed => Err(away("the connection is closed")),
+            Link::Connecting(..) | Link::Closed => Err(away("the connection is closed")),
         }
     }
 }
@@ -178,9 +185,9 @@ impl State {
         self.wait = RETRY_FIRST;
     }
 
-    fn failed(&mut self, reason: String) {
+    fn failed(&mut self, reason: String, since: Instant) {
         let wait = self.wait.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.link = Link::Down(Instant::now() + wait, reason);
+        self.link = Link::Down(since + wait, reason);
         self.wait = (self.wait * 2).min(RETRY_MAX);
     }
 }
@@ -206,7 +213,7 @@ impl Publisher for RabbitPublisher {
         let mut state = self.state.lock().await;
         let live = match self.live(&mut state).await {
             Ok(live) => live,
-            Err(away) => return vec![Published::Failed(away); events.len()],
+            Err(away) => return vec![Published::Unsent(away); events.len()],
         };
         let (published, is_sound) = publish_all(&live.channel, events).await;
         // A blocked connection is kept: what it holds is sent when the broker takes it, and another
@@ -223,35 +230,42 @@ impl Publisher for RabbitPublisher {
 }
 
 async fn connect(uri: AMQPUri, tls: OwnedTLSConfig) -> Result<Box<Live>, String> {
-    let connecting = async {
-        let runtime = lapin::runtime::default_runtime()?;
-        let properties = ConnectionProperties::default().with_connection_name("matchmaker".into());
-        let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime).await?;
-        let channel = connection.create_channel().await?;
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        channel
-            .exchange_declare(
-                EXCHANGE.into(),
-                ExchangeKind::Topic,
-                durable,
-                FieldTable::default(),
-            )
-            .await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        Ok(Box::new(Live {
-            connection,
-            channel,
-        }))
-    };
-    match timeout(CONNECT_MAX, connecting).await {
-        Ok(connected) => connected.map_err(|error: lapin::Error| error.to_string()),
-        Err(_) => Err("it did not answer".to_owned()),
+    let line = Line::default();
+    let connected = timeout(CONNECT_MAX, open(uri, tls, line.clone())).await;
+    match connected {
+        Ok(Ok(live)) => {
+            line.let_go();
+            Ok(Box::new(live))
+        }
+        Ok(Err(error)) => {
+            line.hang_up();
+            Err(error.to_string())
+        }
+        Err(_) => {
+            line.hang_up();
+            Err("it did not answer".to_owned())
+        }
     }
+}
+
+async fn open(uri: AMQPUri, tls: OwnedTLSConfig, line: Line) -> lapin::Result<Live> {
+    let properties = ConnectionProperties::default().with_connection_name("matchmaker".into());
+    let connection = dial(uri, tls, properties, line, CONNECT_MAX).await?;
+    let channel = connection.create_channel().await?;
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let (exchange, topic) = (EXCHANGE.into(), ExchangeKind::Topic);
+    let declared = channel.exchange_declare(exchange, topic, durable, FieldTable::default());
+    declared.await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    Ok(Live {
+        connection,
+        channel,
+    })
 }
 
 /// Publishes all, then awaits all confirmations. Also answers whether the connection can be used

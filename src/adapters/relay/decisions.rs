@@ -77,8 +77,10 @@ pub(super) struct Verdicts<'a> {
     pub(super) put_off: Vec<(&'a Announcement, Timestamp)>,
     pub(super) unroutable: u64,
     pub(super) failed: u64,
-    /// Set where none came through: it is the broker, and no single announcement is to blame.
+    /// Set where none came through: it is the broker, or what one of them does to the connection.
     pub(super) all_failed: Option<Away>,
+    /// Whether none was even tried: then no announcement is to blame.
+    pub(super) none_tried: bool,
 }
 
 impl<'a> Verdicts<'a> {
@@ -95,10 +97,12 @@ impl<'a> Verdicts<'a> {
             unroutable: 0,
             failed: 0,
             all_failed: None,
+            none_tried: true,
         };
         let mut last_failure = None;
         for (event, published) in round.events.iter().zip(published) {
             let wait_ms = retry_wait(event.attempts, jitter);
+            verdicts.none_tried &= matches!(published, Published::Unsent(_));
             match published {
                 Published::Confirmed => verdicts.sent.push(event.id),
                 Published::Unroutable => {
@@ -109,7 +113,7 @@ impl<'a> Verdicts<'a> {
                         verdicts.put_off.push((event, now.plus_ms(wait_ms)));
                     }
                 }
-                Published::Failed(away) => {
+                Published::Failed(away) | Published::Unsent(away) => {
                     verdicts.failed += 1;
                     verdicts.put_off.push((event, now.plus_ms(wait_ms)));
                     last_failure = Some(away);

@@ -30,12 +30,13 @@ const GATHER: Duration = Duration::from_millis(20);
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
 const WARN_EVERY: Duration = Duration::from_secs(30);
-/// Rounds in a row that failed as a whole after which the first announcement is put off: should it
+/// Rounds in a row that were tried and failed as a whole after which the first announcement is put off: should it
 /// be what breaks the connection, the others pass.
 const FAILED_ROUNDS_MAX: u32 = 3;
-/// First and longest wait while the broker or the store is away.
+/// First and longest wait while the broker or the store is away. The longest one is short, because
+/// everything waits for it once they are back.
 const AWAY_FIRST_MS: u64 = 100;
-const AWAY_MAX_MS: u64 = 5_000;
+const AWAY_MAX_MS: u64 = 1_000;
 
 /// How the relay behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +185,9 @@ impl OutboxRelay {
         self.unmarked.extend(&verdicts.sent);
         self.unmarked.extend(&verdicts.given_up);
         if let Some(away) = &verdicts.all_failed {
+            if verdicts.none_tried {
+                return Ok(self.retry(away));
+            }
             return self.after_failed_round(&round, away, now, jitter).await;
         }
         self.failed_rounds = 0;
@@ -205,7 +209,7 @@ impl OutboxRelay {
         Ok(if is_all { Next::Idle } else { Next::GoOn })
     }
 
-    /// The broker is away, or one of these breaks the connection.
+    /// The broker went away, or one of these breaks the connection.
     async fn after_failed_round(
         &mut self,
         round: &Round,

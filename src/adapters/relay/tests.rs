@@ -27,6 +27,8 @@ struct FakeBroker {
     taken: Mutex<Vec<EventId>>,
     answer: Mutex<Vec<(EventId, Published)>>,
     is_away: Mutex<bool>,
+    /// The connection breaks whenever this is sent.
+    breaks_on: Mutex<Option<EventId>>,
 }
 
 fn away() -> Away {
@@ -122,6 +124,10 @@ impl Outbox for FakeOutbox {
 impl Publisher for FakeBroker {
     async fn publish(&self, events: &[Announcement]) -> Vec<Published> {
         if *self.is_away.lock().unwrap() {
+            return vec![Published::Unsent(away()); events.len()];
+        }
+        let breaks_on = *self.breaks_on.lock().unwrap();
+        if events.iter().any(|event| Some(event.id) == breaks_on) {
             return vec![Published::Failed(away()); events.len()];
         }
         let answers = self.answer.lock().unwrap();
@@ -237,10 +243,24 @@ async fn a_broker_that_was_away_for_an_hour_gets_all_within_seconds() {
     assert_eq!(scene.outbox.unsent(), 1_000);
 
     *scene.broker.is_away.lock().unwrap() = false;
-    sleep(Duration::from_secs(40)).await;
+    sleep(Duration::from_secs(2)).await;
 
     assert_eq!(scene.taken().len(), 1_000);
     assert_eq!(scene.outbox.unsent(), 0);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_breaks_the_connection_lets_the_others_pass() {
+    let scene = start(|outbox, broker| {
+        let ids: Vec<EventId> = (0..10).map(|number| outbox.add(number, number)).collect();
+        *broker.breaks_on.lock().unwrap() = Some(ids[0]);
+    });
+
+    sleep(Duration::from_secs(60)).await;
+
+    assert_eq!(scene.taken().len(), 9);
+    assert_eq!(scene.outbox.unsent(), 1);
     scene.stop().await;
 }
 

@@ -84,6 +84,20 @@ pub(super) enum ReadError {
     Late(Duration),
 }
 
+impl ReadError {
+    /// Whether another connection may do better: this one may be dead without anybody having been
+    /// told, or lead to a server that has become a copy of another one.
+    fn is_of_connection(&self) -> bool {
+        use diesel::result::DatabaseErrorKind::ReadOnlyTransaction;
+        use diesel::result::Error::DatabaseError;
+
+        matches!(
+            self,
+            Self::Late(_) | Self::Query(DatabaseError(ReadOnlyTransaction, _))
+        )
+    }
+}
+
 impl Pools {
     /// Connections to the SQLite file at `path`, opened when they are first needed.
     pub(super) fn sqlite(path: &str, readers_max: usize) -> Result<Self, String> {
@@ -132,13 +146,18 @@ impl Pools {
         F: Future<Output = Result<T, ReadError>> + Send + 'static,
     {
         let asked = ask(self.clone());
-        let is_local = matches!(self, Self::Sqlite(_));
+        let pools = self.clone();
         let run = handle.spawn(async move {
-            if is_local {
+            let Self::Postgres(pool) = pools else {
                 return asked.await;
-            }
+            };
             let late = |_| Err(ReadError::Late(max));
-            tokio::time::timeout(max, asked).await.unwrap_or_else(late)
+            let result = tokio::time::timeout(max, asked).await.unwrap_or_else(late);
+            if result.as_ref().is_err_and(ReadError::is_of_connection) {
+                // Else the pool would hand out for ever what nothing comes through.
+                pool.retain(|_, _| false);
+            }
+            result
         });
         let away = |reason: String| Away {
             backend: self.backend(),

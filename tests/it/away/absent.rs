@@ -1,5 +1,6 @@
 //! Servers that are not there yet when this one starts: it waits, says for what, and goes on by itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::looks::{Ways, awaits, metric, shared_neighbours, waiting_for};
@@ -100,6 +101,20 @@ async fn a_server_that_goes_away_later_is_named_until_it_is_back() {
             "{said}"
         );
     }
+}
+
+#[actix_rt::test]
+async fn a_server_that_starts_while_the_database_can_only_be_read_waits_until_it_can_write() {
+    let neighbours = Arc::new(shared_neighbours());
+    neighbours.database.is_only_read(true);
+    let options = Options::on(Backends::Real(Arc::clone(&neighbours)));
+    let server = options.start_unready().await;
+    awaits(&server, 503, &["postgresql"]).await;
+
+    neighbours.database.is_only_read(false);
+
+    awaits(&server, 200, &[]).await;
+    server.user("ada").open_ticket("Easy", "Array").await;
 }
 
 #[actix_rt::test]

@@ -4,6 +4,7 @@
 mod absent;
 mod announcing;
 mod fallback;
+mod forgotten;
 mod giving_up;
 mod looks;
 mod postgres;

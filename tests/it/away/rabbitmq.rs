@@ -143,11 +143,11 @@ async fn every_session_is_announced_although_the_broker_is_killed_twice() {
 
     let disturbing = async {
         let with_broker = more_sessions(&told, 30).await;
-        kill(&broker);
+        broker.kill_settled();
         let without = more_sessions(&told, 30).await;
         broker.restart().await;
         more_sessions(&told, 10).await;
-        kill(&broker);
+        broker.kill_settled();
         more_sessions(&told, 10).await;
         broker.restart().await;
         done.set(true);
@@ -181,13 +181,6 @@ async fn every_session_is_announced_although_the_broker_is_killed_twice() {
         inbox.repeated.get()
     );
     assert!(during < before * 4 + Duration::from_millis(100));
-}
-
-/// A broker that is killed may have forgotten a queue of which it was told in the last two seconds, with
-/// what was in it: that is between the broker and whoever declares the queue.
-fn kill(broker: &Own<RabbitMq>) {
-    assert_eq!(broker.evaluate("mnesia:sync_log()."), "ok");
-    broker.kill();
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -21,7 +21,8 @@
 //!   [`Own::restart_empty`] (Redis only).
 //! - [`Postgres::in_production`], [`Redis::in_production`], [`RabbitMq::in_production`] are set up for
 //!   measuring, in a folder of one's choice.
-//! - [`Passage`] is a way to a shared server that one test can shut and freeze for itself alone.
+//! - [`Passage`] is a way to a shared server on which one test, for itself alone, lets connections be
+//!   cut, reset, frozen, forgotten and slow, and answers to commits be lost.
 //! - [`Stub`] is a service over HTTP that hangs, fails or answers as a test tells it to;
 //!   [`Collaboration`] consumes events as the collaboration service does.
 //! - Nothing stays behind, even after SIGKILL to the test process: see [`process::Process`].

@@ -158,6 +158,55 @@ impl PrivateDatabase {
         let (port, name) = (self.admin.port, &self.name);
         format!("postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/{name}")
     }
+
+    /// Its `DATABASE_URL` for somebody who owns it and nothing else: unlike the one who administers
+    /// the server, whom no limit of connections keeps out.
+    pub fn url_of_owner(&self) -> String {
+        let (port, name) = (self.admin.port, &self.name);
+        self.administer(&format!(
+            "CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; ALTER DATABASE {name} OWNER TO {name}"
+        ));
+        format!("postgresql://{name}:{PASSWORD}@127.0.0.1:{port}/{name}")
+    }
+
+    /// Whether its owner may have more connections than there are.
+    pub fn takes_connections(&self, takes: bool) {
+        let (name, limit) = (&self.name, if takes { -1 } else { 0 });
+        self.administer(&format!("ALTER DATABASE {name} CONNECTION LIMIT {limit}"));
+    }
+
+    /// Whether connections that are made from here on can only read. Those that are there stay as
+    /// they are: so it is when a name leads to another server.
+    pub fn is_only_read(&self, only: bool) {
+        let name = &self.name;
+        self.administer(&format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {only}"
+        ));
+    }
+
+    /// Ends all its connections, as an operator would.
+    pub fn end_connections(&self) {
+        let name = &self.name;
+        self.administer(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ));
+    }
+
+    fn administer(&self, statements: &str) {
+        let done = self.admin.run(statements);
+        done.unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+}
+
+impl Own<Postgres> {
+    /// Whether the whole server can only be read, whatever its connections.
+    pub fn is_only_read(&self, only: bool) {
+        let set = format!("ALTER SYSTEM SET default_transaction_read_only = {only}");
+        for statement in [set.as_str(), "SELECT pg_reload_conf()"] {
+            let done = self.admin.run(statement);
+            done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
 }
 
 impl Drop for PrivateDatabase {
@@ -165,6 +214,7 @@ impl Drop for PrivateDatabase {
         let (admin, name) = (self.admin, std::mem::take(&mut self.name));
         in_background(move || {
             let _ = admin.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
+            let _ = admin.run(&format!("DROP ROLE IF EXISTS {name}"));
         });
     }
 }

@@ -85,6 +85,25 @@ impl RabbitMq {
     }
 }
 
+impl Own<RabbitMq> {
+    /// SIGKILL to all its processes, after it has written down which queues there are: of what it was
+    /// told in the last two seconds it may have forgotten a queue, with what was in it. That is
+    /// between the broker and whoever declares the queue.
+    pub fn kill_settled(&self) {
+        assert_eq!(self.evaluate("mnesia:sync_log()."), "ok");
+        self.kill();
+    }
+
+    /// Whether it says that its memory is full, so that it takes no messages.
+    pub fn has_full_memory(&self, full: bool) {
+        let alarm = "{resource_limit, memory, node()}";
+        self.evaluate(&match full {
+            true => format!("rabbit_alarm:set_alarm({{{alarm}, []}})."),
+            false => format!("rabbit_alarm:clear_alarm({alarm})."),
+        });
+    }
+}
+
 impl HasProcess for RabbitMq {
     fn process(&self) -> &Process {
         &self.process

@@ -101,6 +101,12 @@ impl PrivateNumber {
         let (port, number) = (self.admin.port, self.number);
         format!("redis://:{PASSWORD}@127.0.0.1:{port}/{number}")
     }
+
+    /// Forgets everything in it.
+    pub fn flush(&self) {
+        let answer = self.admin.run(self.number, "FLUSHDB");
+        assert_eq!(answer.expect("Redis answers"), "+OK");
+    }
 }
 
 impl Drop for PrivateNumber {

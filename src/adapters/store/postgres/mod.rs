@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Row, Statement};
 
@@ -40,6 +40,11 @@ pub(super) use target::Target;
 
 /// Longest time that a transaction may take, until its outcome counts as unknown.
 const ROUND_MAX: Duration = Duration::from_secs(5);
+/// A connection that nobody used for so long is asked first whether it is there: a device on the way
+/// may have forgotten it, and what is sent through it would be in doubt until [`ROUND_MAX`].
+const UNUSED_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for that answer.
+const ASKED_MAX: Duration = Duration::from_millis(300);
 /// How often what was not granted runs again because its rows have changed meanwhile.
 const ROUNDS_MAX: usize = 8;
 /// How often in a row a group may meet a rival that claims the same at the same moment.
@@ -58,6 +63,7 @@ struct Ready {
     session: Session,
     /// One for each of [`ALL`].
     statements: Vec<Statement>,
+    used_at: Instant,
 }
 
 /// One message on its way, with the rows that it is answered with.
@@ -74,13 +80,13 @@ impl PostgresGroups {
 
     /// A connection that is open, as far as one can know.
     async fn ready(&mut self) -> Result<Ready, GroupError> {
-        match self.ready.take() {
-            Some(ready) if !ready.session.client.is_closed() => Ok(ready),
-            _ => {
-                let made = Ready::make(&self.target, self.fence).await;
-                made.map_err(|error| GroupError::Away(error.to_string()))
-            }
+        if let Some(ready) = self.ready.take()
+            && ready.is_there().await
+        {
+            return Ok(ready);
         }
+        let made = Ready::make(&self.target, self.fence).await;
+        made.map_err(|error| GroupError::Away(error.to_string()))
     }
 }
 
@@ -102,13 +108,17 @@ impl GroupStore for PostgresGroups {
                 error if !committed => error,
                 error => GroupError::Unknown(error.to_string()),
             };
-            let ready = self.ready().await.map_err(known)?;
+            let mut ready = self.ready().await.map_err(known)?;
             let round = round(&ready, &writes, &pending, &mut outcomes);
             let Ok(result) = timeout(ROUND_MAX, round).await else {
                 let reason = format!("no answer within {} ms", ROUND_MAX.as_millis());
                 return Err(GroupError::Unknown(reason));
             };
-            if !ready.session.client.is_closed() {
+            // A server that does not take writes may have become a copy of another one, to which a
+            // connection made anew leads.
+            let is_away = matches!(&result, Err(RoundError::Failed(GroupError::Away(_))));
+            if !is_away && !ready.session.client.is_closed() {
+                ready.used_at = Instant::now();
                 self.ready = Some(ready);
             }
             match result {
@@ -158,7 +168,18 @@ impl Ready {
         Ok(Self {
             session,
             statements,
+            used_at: Instant::now(),
         })
+    }
+
+    /// Whether it is open, as far as one can know.
+    async fn is_there(&self) -> bool {
+        let client = &self.session.client;
+        if client.is_closed() || self.used_at.elapsed() < UNUSED_MAX {
+            return !client.is_closed();
+        }
+        let asked = timeout(ASKED_MAX, client.check_connection()).await;
+        matches!(asked, Ok(Ok(())))
     }
 
     fn send<'a>(&'a self, at: usize, arrays: Vec<Array<'a>>) -> Sent<'a> {

@@ -145,7 +145,7 @@ impl PostgresStore {
     ) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
         let target = Target::parse(url)?.with_settings(SETTINGS);
         let server = target.server();
-        let prepared = handle.spawn(prepare(target.clone())).await;
+        let prepared = handle.spawn(prepare(target.for_writes())).await;
         prepared.map_err(|error| PostgresOpenError::Migration {
             server: server.clone(),
             reason: error.to_string(),
@@ -153,7 +153,7 @@ impl PostgresStore {
         let readers = target.with_settings(READER_SETTINGS);
         let pools = Pools::postgres(readers, options.readers_max)
             .map_err(|reason| PostgresOpenError::Away { server, reason })?;
-        let writers = target.with_settings(WRITER_SETTINGS);
+        let writers = target.with_settings(WRITER_SETTINGS).for_writes();
         let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
         let writer = Writer::start(groups.collect(), options.writer, clock, handle);
         let records = StoredRecords::new(pools.clone(), pools, handle.clone());

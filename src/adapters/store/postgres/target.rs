@@ -8,7 +8,7 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::form_urlencoded;
@@ -69,6 +69,15 @@ impl Target {
             options.push_str(&format!(" -c {name}={}", value.replace(' ', "\\ ")));
         }
         target.config.options(options.trim_start());
+        target
+    }
+
+    /// The same, where nobody but a server that takes writes will do: of several hosts the first such
+    /// one. Every connection asks for that when it is made.
+    pub(super) fn for_writes(&self) -> Self {
+        let mut target = self.clone();
+        let takes_writes = TargetSessionAttrs::ReadWrite;
+        target.config.target_session_attrs(takes_writes);
         target
     }
 
