@@ -26,8 +26,8 @@ use crate::domain::{
     AskAnswer, BucketKey, CallId, MatchId, Notice, Side, Ticket, TicketId, TicketOutcome,
     Timestamp, Write, WriteOutcome,
 };
-use crate::observability::{Limit, 
-    MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
+use crate::observability::{
+    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
 use crate::ports::QueueChange;
 

@@ -38,6 +38,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(2);
 const ANSWERED_FOR: Duration = Duration::from_millis(250);
 /// Time to answer those whose connection was taken last.
 const LAST_TAKEN_FOR: Duration = Duration::from_millis(100);
+/// Time for clients to take the last of what they were sent, in seconds; nothing is being answered any
+/// more by then, and one that does not read would be waited for in vain.
+const LAST_BYTES_FOR_S: u64 = 2;
 /// The process has ended this long after it was told to stop, whatever does not answer.
 const ENDED_WITHIN: Duration = Duration::from_millis(9_250);
 /// What is under way in the store gets this much more when everything else has had its time.
@@ -202,7 +205,7 @@ async fn stored(
 
 fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
     let settings = &edge.settings;
-    let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
+    let workers = settings.http.workers;
     let unread = Duration::from_millis(settings.sockets.unread_ms);
     let (listener, door) = reserved.open()?;
     let mut server = HttpServer::new(move || edge::app(edge.clone()))
@@ -221,7 +224,7 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
         .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))
         .client_disconnect_timeout(Duration::from_secs(2))
         .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(shutdown_s)
+        .shutdown_timeout(LAST_BYTES_FOR_S)
         .disable_signals();
     if let Some(workers) = workers {
         server = server.workers(workers);

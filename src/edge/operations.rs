@@ -20,8 +20,8 @@ use super::wire::{Health, Readiness, Status};
 use crate::actors::board::MatchView;
 use crate::domain::{TicketId, Write, WriteOutcome};
 use crate::observability::{
-    ASKS_UNDER_WAY, BUCKETS, MATCHES_OPEN, Needed, OLDEST_WAIT, RATED_USERS, SESSIONS_OPEN, SOCKET_USERS,
-    SOCKETS_OPEN, TICKETS_LIVE, TICKETS_WAITING,
+    ASKS_UNDER_WAY, BUCKETS, MATCHES_OPEN, Needed, OLDEST_WAIT, RATED_USERS, SESSIONS_OPEN,
+    SOCKET_USERS, SOCKETS_OPEN, TICKETS_LIVE, TICKETS_WAITING,
 };
 use crate::settings::Database;
 

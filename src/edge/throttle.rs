@@ -85,12 +85,9 @@ impl Throttle {
             return;
         };
         // Where another one was faster to change it, it is as good as this.
-        let _ = self.allowed.compare_exchange(
-            allowed,
-            fitting,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ =
+            self.allowed
+                .compare_exchange(allowed, fitting, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

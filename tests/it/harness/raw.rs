@@ -1,13 +1,14 @@
 //! Bytes over TCP, for requests that no well-behaved client sends.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::{Api, PATIENCE, Reply};
+use super::{Api, PATIENCE, Reply, User};
 
 /// One connection to the server.
 pub struct Raw {
@@ -18,12 +19,42 @@ pub struct Raw {
 impl Raw {
     /// Connects.
     pub async fn connect(api: &Api) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", api.port()))
-            .await
-            .expect("the server takes connections");
+        let stream = TcpStream::connect(("127.0.0.1", api.port()));
+        Self::over(stream.await.expect("the server takes connections"))
+    }
+
+    /// Connects with the smallest receive buffer that there is: a few events fill it, where they are
+    /// not read.
+    pub async fn connect_narrow(api: &Api) -> Self {
+        let socket = TcpSocket::new_v4().expect("there are sockets");
+        let narrowed = socket.set_recv_buffer_size(1);
+        narrowed.expect("a receive buffer has a size");
+        let address = (Ipv4Addr::LOCALHOST, api.port()).into();
+        let stream = socket.connect(address).await;
+        Self::over(stream.expect("the server takes connections"))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         Self {
             stream,
             received: Vec::new(),
+        }
+    }
+
+    /// Opens this user's socket; fails where that is not answered 101.
+    pub async fn open_socket(&mut self, user: &User) {
+        self.send(upgrade(&format!("/ws?token={}", user.token), ""))
+            .await;
+        let status = self.reply().await.map(|reply| reply.status);
+        assert_eq!(status, Some(101), "the socket of {}", user.id);
+    }
+
+    /// Reads up to `most` bytes and forgets them; says how many there were. None at the end.
+    pub async fn discard(&mut self, most: usize) -> Option<usize> {
+        let mut chunk = vec![0; most];
+        match self.stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => None,
+            Ok(length) => Some(length),
         }
     }
 
