@@ -59,7 +59,6 @@ pub use raw::{Raw, frame, upgrade};
 pub use serde_json::{Value, json};
 pub use server::{Exit, Options, Server, new_folder};
 pub use socket::Socket;
-pub use usage::Memory;
 pub use user::User;
 
 /// How long a condition is awaited. Only failures last that long.

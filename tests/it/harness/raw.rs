@@ -49,13 +49,12 @@ impl Raw {
         assert_eq!(status, Some(101), "the socket of {}", user.id);
     }
 
-    /// Reads up to `most` bytes and forgets them; says how many there were. None at the end.
-    pub async fn discard(&mut self, most: usize) -> Option<usize> {
+    /// Awaits up to `most` bytes of whatever comes next; none at the end.
+    pub async fn take(&mut self, most: usize) -> Option<Vec<u8>> {
         let mut chunk = vec![0; most];
-        match self.stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => None,
-            Ok(length) => Some(length),
-        }
+        let length = self.stream.read(&mut chunk).await.unwrap_or(0);
+        chunk.truncate(length);
+        (length > 0).then_some(chunk)
     }
 
     /// Sends `bytes`; a server that closed already has heard enough, so that is no failure.
@@ -75,11 +74,33 @@ impl Raw {
             .unwrap_or_else(|_| panic!("neither answered nor closed within {limit:?}"))
     }
 
+    /// Like [`Self::reply`], but gives up after `limit`, and may be tried again then.
+    pub async fn reply_or_end(&mut self, limit: Duration) -> Option<Option<Reply>> {
+        timeout(limit, self.read_reply()).await.ok()
+    }
+
     /// Awaits the end of the connection; gives what came before it.
     pub async fn closed_within(&mut self, limit: Duration) -> Vec<u8> {
         let end = timeout(limit, async { while self.read_some().await {} }).await;
         assert!(end.is_ok(), "the server did not close within {limit:?}");
         std::mem::take(&mut self.received)
+    }
+
+    /// Awaits that `look` finds something in all that has come, or the end of the connection.
+    pub async fn finds<T>(&mut self, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let found = timeout(PATIENCE, async {
+            loop {
+                if let Some(found) = look(&self.received) {
+                    return Some(found);
+                }
+                if !self.read_some().await {
+                    return None;
+                }
+            }
+        });
+        found
+            .await
+            .unwrap_or_else(|_| panic!("not within {PATIENCE:?} in {:?}", self.received))
     }
 
     async fn read_reply(&mut self) -> Option<Reply> {

@@ -16,18 +16,17 @@ const PONG: u8 = 10;
 /// A reserved bit of a frame's first byte.
 const RESERVED: u8 = 0x40;
 
-/// The code in the last close frame of `bytes`, which are whole frames of a server, all of them short.
+/// The code in the first close frame among the short frames of a server.
 fn close_code(bytes: &[u8]) -> Option<u16> {
     let mut rest = bytes;
-    let mut code = None;
     while let [first, length, after @ ..] = rest {
         let (payload, next) = after.split_at_checked(usize::from(*length))?;
         if let (0x88, [high, low, ..]) = (*first, payload) {
-            code = Some(u16::from_be_bytes([*high, *low]));
+            return Some(u16::from_be_bytes([*high, *low]));
         }
         rest = next;
     }
-    code
+    None
 }
 
 /// Sends `frames` on a socket of `user`; gives the code with which the server closes it.
@@ -37,7 +36,7 @@ async fn closed_with(server: &Server, user: &User, frames: &[Vec<u8>]) -> Option
     for frame in frames {
         raw.send(frame).await;
     }
-    close_code(&raw.closed_within(PATIENCE).await)
+    raw.finds(close_code).await
 }
 
 fn closing(payload: &[u8]) -> Vec<Vec<u8>> {
@@ -142,8 +141,7 @@ async fn text_that_is_no_utf_8_closes_with_1007_in_one_piece_and_in_parts() {
     raw.send(frame(true, CONTINUATION, &[tail])).await;
     raw.send(frame(true, BINARY, &[0xff])).await;
     raw.send(frame(true, CLOSE, &1000u16.to_be_bytes())).await;
-    let heard = raw.closed_within(PATIENCE).await;
-    assert_eq!(close_code(&heard), Some(1000), "{heard:?}");
+    assert_eq!(raw.finds(close_code).await, Some(1000));
 }
 
 #[actix_rt::test]
