@@ -63,6 +63,16 @@ impl Throttle {
         })
     }
 
+    /// Whether one more would find no place now. To ask that first saves looking at the caller and the
+    /// body of a request that is refused: under load, refusing has to cost next to nothing.
+    pub fn is_full(&self) -> bool {
+        let full = self.under_way() >= self.allowed();
+        if full {
+            Limit::AsksUnderWay.reached();
+        }
+        full
+    }
+
     /// How many are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
