@@ -16,7 +16,7 @@ use crate::actors::ROSTER_MAILBOX;
 use crate::observability::Limit;
 
 /// Asks that may always be under way: few enough for the slowest machine.
-const FEWEST: usize = 128;
+const FEWEST: usize = 64;
 /// More than this would find no room at the roster.
 const MOST: usize = ROSTER_MAILBOX;
 /// An answer that takes longer came late: half of what callers wait.

@@ -100,8 +100,8 @@ async fn those_who_vanish_without_a_word_are_dropped_after_the_silence_and_other
     assert_eq!(screen.close_code(), None);
 }
 
-/// Slow: shows that the server waits for ten seconds and no longer.
 #[actix_rt::test]
+#[ignore = "takes a quarter of a minute: tests/campaign"]
 async fn four_hundred_who_dribble_their_requests_are_cut_off_and_others_are_served() {
     let server = Server::start().await;
     let ada = server.user("ada");

@@ -117,7 +117,7 @@ async fn offer(people: &mut [Person], rate: f64, lasting: Duration) -> (Outcome,
 
 /// For the campaign, since it needs the machine for itself.
 #[actix_rt::test]
-#[ignore = "takes a minute, with nothing else on the machine: tests/campaign"]
+#[ignore = "takes most of a minute, with nothing else on the machine: tests/campaign"]
 async fn five_times_what_the_processors_can_serve_does_not_stop_the_service() {
     rlimit::increase_nofile_limit(8_192).expect("the limit of open files can be asked for");
     let server = Server::with("ASK_BURST", 1_000_000).start().await;
