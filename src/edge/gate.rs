@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::error::ApiError;
 use super::state::{Edge, Stage};
-use super::{PREFIX, tickets, wire};
+use super::{PREFIX, wire};
 use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
 use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
 
@@ -99,7 +99,7 @@ async fn refused(mut request: ServiceRequest, refusal: &ApiError) -> ServiceResp
 
 /// Whether this is `POST /request`.
 fn asks(request: &ServiceRequest) -> bool {
-    request.method() == Method::POST && request.path().strip_prefix(PREFIX) == Some(tickets::ASK)
+    request.method() == Method::POST && request.path().strip_prefix(PREFIX) == Some(ASK)
 }
 
 /// An error that the framework answered by itself gets the body that ours have.
@@ -147,6 +147,8 @@ fn with_headers<B>(
     response
 }
 
+/// Where a partner is asked for, below the prefix.
+const ASK: &str = "/request";
 /// The id of a request, as the log has it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [

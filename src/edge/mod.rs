@@ -70,7 +70,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(on("GET", "/ws", ws::connect))
         .service(
             web::scope(PREFIX)
-                .service(on("POST", tickets::ASK, tickets::open))
+                .service(on("POST", "/request", tickets::open))
                 .service(on("DELETE", "/request/{request_id}", tickets::withdraw))
                 .service(on("GET", "/requests/{request_id}/status", tickets::status))
                 .service(on("POST", "/confirm", matches::answer))

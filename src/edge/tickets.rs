@@ -13,9 +13,6 @@ use super::wire::{AskBody, Message, RequestCreated, RequestStatus};
 use crate::actors::messages::{OpenTicket, WithdrawTicket};
 use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
 
-/// Where a partner is asked for, below the prefix.
-pub const ASK: &str = "/request";
-
 /// Ask for a partner.
 ///
 /// The answer is the caller's ticket, which waits until a partner is found, its time is over or it is

@@ -10,16 +10,16 @@ use crate::harness::*;
 /// Unconfirmed matches at a time.
 const MATCHES: u32 = 6;
 /// What people take to look at their match before they confirm.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(500);
 /// How often people ask how their ticket stands.
 const POLL: Duration = Duration::from_millis(100);
 /// Live tickets at a time: for what is in a match, and a second's worth that waits.
-const TICKETS: u32 = 80;
+const TICKETS: u32 = 40;
 /// Lifecycles a second that there is room for: a match is open for [`LOOK`], half a [`POLL`], and what
 /// the writes take.
-const CAPACITY: u32 = 20;
+const CAPACITY: u32 = 10;
 /// Lifecycles a second that fit, also on a machine that is busy with other things.
-const FITTING: u32 = 15;
+const FITTING: u32 = 8;
 /// An ask is answered within this time, whatever the answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 /// What memory may grow by, in bytes, while asks are refused.
@@ -87,8 +87,8 @@ async fn person(user: &User, due: Instant, outcome: &RefCell<Outcome>) {
         if let Some(id) = status.expect(200)["match_id"].as_str() {
             break id.to_owned();
         }
-        if Instant::now() > patience {
-            user.cancel(&ticket).await;
+        // One that is in a match by now goes on: left open, the match would keep a place from others.
+        if Instant::now() > patience && user.cancel(&ticket).await.status == 200 {
             outcome.borrow_mut().alone += 1;
             return;
         }
