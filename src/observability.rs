@@ -1,6 +1,7 @@
 //! What operators see: the log, and the one list of all metrics.
 
 mod backends;
+mod limits;
 
 use std::sync::OnceLock;
 
@@ -13,6 +14,7 @@ use crate::domain::{Breach, Guarantee};
 use crate::settings::{Log, LogFormat};
 
 pub use backends::{Needed, NeededBackends};
+pub use limits::Limit;
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ metrics_list! {
     TICKETS_CLOSED: Counter = "matchmaker_tickets_closed_total";
     /// Tickets that an ended match put back in their place.
     TICKETS_PUT_BACK: Counter = "matchmaker_tickets_put_back_total";
+    /// Tickets that are live, waiting or in an unconfirmed match.
+    TICKETS_LIVE: Gauge = "matchmaker_tickets_live";
     /// Tickets that wait and may be paired.
     TICKETS_WAITING: Gauge = "matchmaker_tickets_waiting";
     /// Age of the oldest ticket that waits, in seconds.
@@ -92,6 +96,16 @@ metrics_list! {
     MESSAGES_SENT: Counter = "matchmaker_socket_messages_sent_total";
     /// Sockets closed because their client did not read.
     SLOW_SOCKETS: Counter = "matchmaker_slow_sockets_closed_total";
+    /// Users with an open socket.
+    SOCKET_USERS: Gauge = "matchmaker_socket_users";
+    /// How high each limit is, by limit.
+    LIMIT: Gauge = "matchmaker_limit";
+    /// Times that a limit was reached: something was refused, closed or had to wait, by limit.
+    LIMIT_REACHED: Counter = "matchmaker_limit_reached_total";
+    /// Asks that wait for their answer.
+    ASKS_UNDER_WAY: Gauge = "matchmaker_asks_under_way";
+    /// Users whose rate of asks is remembered.
+    RATED_USERS: Gauge = "matchmaker_rated_users";
     /// Commands that an actor had no room for, by actor.
     REFUSALS: Counter = "matchmaker_commands_refused_total";
     /// Requests answered, by status code.
@@ -194,7 +208,7 @@ pub fn tidy_metrics() {
     }
 }
 
-/// Gives every metric its help text, and every guarantee its counter, which stands at 0.
+/// Gives every metric its help text, and every guarantee and limit its counter, which stands at 0.
 fn describe_metrics() {
     for metric in METRICS {
         match metric.kind {
@@ -205,6 +219,9 @@ fn describe_metrics() {
     }
     for guarantee in Guarantee::ALL {
         counter!(BREACHES, "guarantee" => guarantee.label()).absolute(0);
+    }
+    for limit in Limit::ALL {
+        counter!(LIMIT_REACHED, "limit" => limit.label()).absolute(0);
     }
 }
 

@@ -27,7 +27,7 @@ use crate::domain::{
     Timestamp, Write, WriteOutcome,
 };
 use crate::observability::{
-    MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
+    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
 use crate::ports::QueueChange;
 
@@ -168,6 +168,7 @@ impl MatchmakerActor {
             return Some(permit);
         }
         self.awaits_permit = true;
+        Limit::Matches.reached();
         let waiting = Arc::clone(&self.core.permits).acquire_owned();
         ctx.spawn(waiting.into_actor(self).map(|permit, actor, ctx| {
             actor.awaits_permit = false;

@@ -10,7 +10,7 @@ use metrics::counter;
 
 use super::messages::{Deliver, SocketId};
 use crate::domain::{Notice, UserId};
-use crate::observability::{MESSAGES_SENT, SLOW_SOCKETS};
+use crate::observability::{Limit, MESSAGES_SENT, SLOW_SOCKETS};
 
 /// One open socket.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl Socket {
             }
             Err(SendError::Full(_)) => {
                 counter!(SLOW_SOCKETS).increment(1);
+                Limit::SocketEvents.reached();
                 self.too_slow.store(true, Ordering::Relaxed);
                 false
             }

@@ -25,7 +25,7 @@ use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
 use crate::adapters::store::Writer;
 use crate::adapters::{InProcessSessions, SystemClock};
-use crate::domain::limits::REQUEST_READ_MS;
+use crate::domain::limits::{REQUEST_READ_MS, UNSENT_BYTES_MAX};
 use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, Needed, NeededBackends, RECOVERY_SECONDS};
 use crate::ports::{Clock, LiveState, Ports, Store};
@@ -33,14 +33,14 @@ use crate::settings::{Database, Settings};
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
-/// Silence on the wire, with data unacknowledged, after which the kernel gives a connection up. The
-/// actor of a socket whose client does not read is not run any more, so it cannot see to this itself.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 /// Once the server stops, whoever calls is still answered, with 503, for this long at least: callers
 /// of a port that is closed at once see connections that end without an answer.
 const ANSWERED_FOR: Duration = Duration::from_millis(250);
 /// Time to answer those whose connection was taken last.
 const LAST_TAKEN_FOR: Duration = Duration::from_millis(100);
+/// Time for clients to take the last of what they were sent, in seconds; nothing is being answered any
+/// more by then, and one that does not read would be waited for in vain.
+const LAST_BYTES_FOR_S: u64 = 2;
 /// The process has ended this long after it was told to stop, whatever does not answer.
 const ENDED_WITHIN: Duration = Duration::from_millis(9_250);
 /// What is under way in the store gets this much more when everything else has had its time.
@@ -205,13 +205,18 @@ async fn stored(
 
 fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
     let settings = &edge.settings;
-    let (workers, shutdown_s) = (settings.http.workers, settings.shutdown_ms.div_ceil(1_000));
+    let workers = settings.http.workers;
+    let unread = Duration::from_millis(settings.sockets.unread_ms);
     let (listener, door) = reserved.open()?;
     let mut server = HttpServer::new(move || edge::app(edge.clone()))
-        .on_connect(|connection, _| {
+        .on_connect(move |connection, _| {
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
                 let socket = socket2::SockRef::from(stream);
-                let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+                // The actor of a socket whose client does not read is not run any more, so it cannot
+                // see to this itself. The kernel counts a window that stays shut as well.
+                let _ = socket.set_tcp_user_timeout(Some(unread));
+                // What such a client costs: the kernel would keep megabytes for it.
+                let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
                 // An event after an answer would wait for the client's delayed acknowledgement.
                 let _ = socket.set_tcp_nodelay(true);
             }
@@ -219,7 +224,7 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
         .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))
         .client_disconnect_timeout(Duration::from_secs(2))
         .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(shutdown_s)
+        .shutdown_timeout(LAST_BYTES_FOR_S)
         .disable_signals();
     if let Some(workers) = workers {
         server = server.workers(workers);

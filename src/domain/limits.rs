@@ -30,6 +30,10 @@ pub const PATH_BYTES_MAX: usize = 8_192;
 pub const HEADERS_BYTES_MAX: usize = 32_768;
 /// Longest time until the head or the body of a request is complete, in milliseconds.
 pub const REQUEST_READ_MS: u64 = 10_000;
+/// Users whose rate of asks is remembered at a time.
+pub const RATED_USERS_MAX: usize = 100_000;
+/// Bytes that wait in the kernel, unsent, for one client that does not read.
+pub const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// Longest message that a client may send on its socket, in bytes.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4_096;
 /// Messages that a client may send on its socket at once.

@@ -7,17 +7,17 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
-use futures_util::FutureExt;
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use futures_util::{FutureExt, StreamExt};
 use metrics::{counter, histogram};
 use tracing::{debug, error};
 use uuid::Uuid;
 
 use super::error::ApiError;
 use super::state::{Edge, Stage};
-use super::wire;
+use super::{PREFIX, wire};
 use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
 use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
 
@@ -37,9 +37,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let path = request.path().to_owned();
     let request_id = Uuid::new_v4();
     let outcome = match admit(&edge, &request) {
-        Err(refusal) => Ok(request
-            .into_response(refusal.error_response())
-            .map_into_right_body()),
+        Err(refusal) => Ok(refused(request, &refusal).await.map_into_right_body()),
         Ok(()) => match AssertUnwindSafe(next.call(request)).catch_unwind().await {
             Ok(answered) => answered.map(as_json),
             Err(_) => {
@@ -81,11 +79,27 @@ fn admit(edge: &Edge, request: &ServiceRequest) -> Result<(), ApiError> {
         return Err(ApiError::HeadersTooLong);
     }
     match (edge.stage(), uri.path()) {
+        (Stage::Ready, _) if asks(request) && edge.throttle.is_full() => Err(ApiError::Busy),
         (Stage::Ready, _) | (_, "/livez" | "/readyz") => Ok(()),
         (Stage::Starting, _) => Err(ApiError::Starting),
         (Stage::Stopping, "/metrics" | "/health") => Ok(()),
         (Stage::Stopping, _) => Err(ApiError::Stopping),
     }
+}
+
+/// What has come of the body is thrown away: a connection with a body that nobody reads is closed, and
+/// to open another one costs more than the refusal.
+async fn refused(mut request: ServiceRequest, refusal: &ApiError) -> ServiceResponse {
+    let mut body = request.take_payload();
+    // What came together with the head is handed on once this has been looked at for the first time.
+    tokio::task::yield_now().await;
+    while let Some(Some(Ok(_))) = body.next().now_or_never() {}
+    request.into_response(refusal.error_response())
+}
+
+/// Whether this is `POST /request`.
+fn asks(request: &ServiceRequest) -> bool {
+    request.method() == Method::POST && request.path().strip_prefix(PREFIX) == Some(ASK)
 }
 
 /// An error that the framework answered by itself gets the body that ours have.
@@ -133,6 +147,8 @@ fn with_headers<B>(
     response
 }
 
+/// Where a partner is asked for, below the prefix.
+const ASK: &str = "/request";
 /// The id of a request, as the log has it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [

@@ -14,6 +14,7 @@ mod pages;
 mod rate;
 mod sessions;
 mod state;
+mod throttle;
 mod tickets;
 mod wire;
 mod ws;

@@ -20,7 +20,8 @@ use super::wire::{Health, Readiness, Status};
 use crate::actors::board::MatchView;
 use crate::domain::{TicketId, Write, WriteOutcome};
 use crate::observability::{
-    BUCKETS, MATCHES_OPEN, Needed, OLDEST_WAIT, SESSIONS_OPEN, SOCKETS_OPEN, TICKETS_WAITING,
+    ASKS_UNDER_WAY, BUCKETS, MATCHES_OPEN, Needed, OLDEST_WAIT, RATED_USERS, SESSIONS_OPEN,
+    SOCKET_USERS, SOCKETS_OPEN, TICKETS_LIVE, TICKETS_WAITING,
 };
 use crate::settings::Database;
 
@@ -154,7 +155,14 @@ pub async fn metrics(_: Operator, edge: web::Data<Edge>) -> Result<HttpResponse,
     gauge!(TICKETS_WAITING).set(waiting as f64);
     gauge!(OLDEST_WAIT).set(oldest_ms as f64 / 1_000.0);
     gauge!(SESSIONS_OPEN).set(backend.board.sessions_len() as f64);
+    gauge!(TICKETS_LIVE).set(backend.board.tickets_len() as f64);
     gauge!(SOCKETS_OPEN).set(edge.sockets.len() as f64);
+    gauge!(SOCKET_USERS).set(edge.sockets.users() as f64);
+    gauge!(ASKS_UNDER_WAY).set(edge.throttle.under_way() as f64);
+    gauge!(RATED_USERS).set(edge.asks.len() as f64);
+    for (limit, height) in edge.limits() {
+        limit.show(height);
+    }
     for (state, count) in matches_by_state(&edge)? {
         gauge!(MATCHES_OPEN, "state" => state).set(count as f64);
     }

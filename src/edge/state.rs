@@ -9,10 +9,13 @@ use super::auth::{AuthenticatedUser, Verifier};
 use super::error::ApiError;
 use super::flight::InFlight;
 use super::rate::AskLimiter;
+use super::throttle::Throttle;
 use super::ws::places::SocketGate;
+use crate::actors::SOCKET_MAILBOX;
 use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
-use crate::observability::NeededBackends;
+use crate::domain::limits::{RATED_USERS_MAX, SOCKET_MESSAGES_BURST};
+use crate::observability::{Limit, NeededBackends};
 use crate::ports::{Clock, FallbackSessions, Records, SharedSessions, Store, Users};
 use crate::settings::Settings;
 
@@ -31,6 +34,7 @@ pub struct Edge {
     pub in_flight: InFlight,
     pub(super) verifier: Verifier,
     pub(super) asks: AskLimiter,
+    pub(super) throttle: Throttle,
     pub(super) sockets: Arc<SocketGate>,
     pub(super) render_metrics: RenderMetrics,
     stage: AtomicU8,
@@ -74,7 +78,8 @@ impl Edge {
     pub fn new(settings: Settings, port: u16, render_metrics: RenderMetrics) -> Self {
         Self {
             verifier: Verifier::new(&settings.auth),
-            asks: AskLimiter::new(settings.ask_rate),
+            asks: AskLimiter::new(settings.ask_rate, RATED_USERS_MAX),
+            throttle: Throttle::default(),
             sockets: Arc::new(SocketGate::new(settings.sockets)),
             settings,
             port,
@@ -110,6 +115,27 @@ impl Edge {
     /// Forgets the rates of users who have been quiet for long; to be called from time to time.
     pub fn forget_quiet_users(&self) {
         self.asks.forget_quiet_users();
+    }
+
+    /// How high each limit is.
+    pub(super) fn limits(&self) -> [(Limit, usize); Limit::ALL.len()] {
+        let (limits, sockets) = (self.settings.limits, self.settings.sockets);
+        Limit::ALL.map(|limit| {
+            let height = match limit {
+                Limit::Matches => limits.matches_max,
+                Limit::Tickets => limits.tickets_max,
+                Limit::Sessions => limits.sessions_max,
+                Limit::Buckets => limits.buckets_max,
+                Limit::Sockets => sockets.max,
+                Limit::SocketsOfUser => sockets.per_user_max,
+                Limit::SocketMessages => SOCKET_MESSAGES_BURST.get() as usize,
+                Limit::SocketEvents => SOCKET_MAILBOX,
+                Limit::AskRate => self.settings.ask_rate.burst.get() as usize,
+                Limit::RatedUsers => RATED_USERS_MAX,
+                Limit::AsksUnderWay => self.throttle.allowed(),
+            };
+            (limit, height)
+        })
     }
 
     /// Lends the caller's token to a match of theirs that wants one to look for a question.

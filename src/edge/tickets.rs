@@ -44,6 +44,8 @@ pub async fn open(
         deadline,
         reply,
     };
+    // After the body, for which a slow client may take long.
+    let _under_way = edge.throttle.begin().ok_or(ApiError::Busy)?;
     match call(&edge, command).await?.0 {
         AskAnswer::Ticket { ticket, matched } => {
             Ok(HttpResponse::Ok().json(RequestCreated::new(&ticket, matched)))

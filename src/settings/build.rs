@@ -191,6 +191,7 @@ fn sockets(reader: &mut Reader) -> Option<Sockets> {
     let per_user_max = reader.whole("MAX_SOCKETS_PER_USER", 1..=COUNT_MAX);
     let ping_ms = reader.seconds("SOCKET_PING_SECONDS", SHORTEST_MS..=PING_MS_MAX);
     let silence_ms = reader.seconds("SOCKET_SILENCE_SECONDS", SHORTEST_MS..=2 * PING_MS_MAX);
+    let unread_ms = reader.seconds("UNREAD_SECONDS", SHORTEST_MS..=PING_MS_MAX);
     let (ping_ms, silence_ms) = (ping_ms?, silence_ms?);
     if silence_ms < 2 * ping_ms {
         let problem = "is so short that one lost ping ends a socket";
@@ -202,6 +203,7 @@ fn sockets(reader: &mut Reader) -> Option<Sockets> {
         per_user_max: per_user_max?,
         ping_ms,
         silence_ms,
+        unread_ms: unread_ms?,
     })
 }
 

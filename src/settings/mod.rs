@@ -195,6 +195,8 @@ pub struct Sockets {
     pub ping_ms: u64,
     /// Silence after which a socket is dropped, in milliseconds; at least twice `ping_ms`.
     pub silence_ms: u64,
+    /// How long a client may take nothing of what it was sent, in milliseconds.
+    pub unread_ms: u64,
 }
 
 impl Settings {

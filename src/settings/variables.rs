@@ -229,6 +229,11 @@ pub const VARIABLES: &[Variable] = &[
         "Silence after which a socket is dropped; at least twice `SOCKET_PING_SECONDS`.",
     ),
     plain(
+        "UNREAD_SECONDS",
+        "20",
+        "How long a client may take nothing of what it was sent; then its connection is dropped.",
+    ),
+    plain(
         "OUTBOX_RETENTION_SECONDS",
         "86400",
         "How long a `match.found` event stays in the database after RabbitMQ has taken it, or after \

@@ -19,6 +19,11 @@ mod costs;
 )]
 mod harness;
 mod model;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how soon somebody is served under load is real time"
+)]
+mod overload;
 #[expect(clippy::disallowed_methods, reason = "servers take real time to start")]
 mod servers;
 mod simulation;

@@ -7,6 +7,7 @@ use super::routing::{BucketHandle, retire};
 use crate::actors::matchmaker::{MatchmakerActor, Restored};
 use crate::actors::{BUCKET_MAILBOX, start};
 use crate::domain::BucketKey;
+use crate::observability::Limit;
 
 impl RosterActor {
     /// The bucket's actor, started if there is none.
@@ -46,9 +47,15 @@ impl RosterActor {
     /// Whether one more ticket may be opened in `key`.
     pub(super) fn has_room_for(&mut self, key: &BucketKey) -> bool {
         let settings = &self.core.settings;
-        self.roster.len() < settings.tickets_max
-            && self.sessions.len() < settings.sessions_max
-            && self.has_bucket_for(key)
+        let full = if self.roster.len() >= settings.tickets_max {
+            Limit::Tickets
+        } else if self.sessions.len() >= settings.sessions_max {
+            Limit::Sessions
+        } else {
+            return self.has_bucket_for(key);
+        };
+        full.reached();
+        false
     }
 
     /// Whether `key` has an actor or may get one.
@@ -57,6 +64,10 @@ impl RosterActor {
         if self.buckets.len() >= buckets_max && !self.buckets.contains_key(key) {
             self.retire_buckets(0);
         }
-        self.buckets.len() < buckets_max || self.buckets.contains_key(key)
+        let has = self.buckets.len() < buckets_max || self.buckets.contains_key(key);
+        if !has {
+            Limit::Buckets.reached();
+        }
+        has
     }
 }

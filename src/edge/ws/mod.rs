@@ -1,10 +1,12 @@
 //! The upgrade, and the actor of one user's socket.
 
 mod oversize;
+mod parts;
 pub mod places;
 
 use std::cell::Cell;
 use std::io;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +16,6 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Handler, Running, StreamHandler,
     WrapFuture,
 };
-use actix_http::ws::Item;
 use actix_web::error::PayloadError;
 use actix_web::http::header::ORIGIN;
 use actix_web::web::Bytes;
@@ -40,9 +41,10 @@ use crate::domain::limits::{
     SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND,
 };
 use crate::domain::{Breach, Guarantee, UserId};
-use crate::observability::breached;
+use crate::observability::{Limit, breached};
 use crate::settings::Sockets;
 use oversize::Oversize;
+use parts::{Fault, Parts};
 use places::SocketPlace;
 
 /// The token is bad, or has expired.
@@ -110,7 +112,8 @@ pub(super) async fn connect(
         place,
         too_slow: Arc::new(AtomicBool::new(false)),
         messages: message_limiter(),
-        fragmented_bytes: 0,
+        parts: Parts::default(),
+        awaits_pong: false,
         last_heard: Instant::now(),
         stopping: edge.stage() == Stage::Stopping,
         oversized: Rc::default(),
@@ -148,7 +151,9 @@ struct WsActor {
     place: SocketPlace,
     too_slow: Arc<AtomicBool>,
     messages: DefaultDirectRateLimiter,
-    fragmented_bytes: usize,
+    parts: Parts,
+    /// A pong that was asked for is no message of its own.
+    awaits_pong: bool,
     last_heard: Instant,
     stopping: bool,
     /// Set by the guard of the incoming bytes.
@@ -167,6 +172,7 @@ impl WsActor {
         } else if self.last_heard.elapsed() >= Duration::from_millis(self.limits.silence_ms) {
             ctx.stop();
         } else {
+            self.awaits_pong = true;
             ctx.ping(b"");
         }
     }
@@ -254,36 +260,21 @@ fn foreign(to: &UserId, owner: &UserId) -> Option<Breach> {
 impl StreamHandler<Result<Message, ProtocolError>> for WsActor {
     fn handle(&mut self, frame: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
         self.last_heard = Instant::now();
-        let bytes = match &frame {
-            Ok(Message::Text(text)) => text.len(),
-            Ok(Message::Binary(bytes)) => bytes.len(),
-            Ok(Message::Continuation(item)) => self.add_fragment(item),
+        let taken = match frame {
             Ok(Message::Close(reason)) => {
-                ctx.close(reason.clone());
+                ctx.close(reason);
                 return ctx.stop();
             }
-            Ok(Message::Ping(bytes)) => {
-                ctx.pong(bytes);
-                0
+            Ok(message) => self.take(&message, ctx),
+            Err(_) if self.oversized.get() => Err(CloseCode::Size),
+            // The client is gone.
+            Err(ProtocolError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return ctx.stop();
             }
-            Ok(Message::Pong(_)) => return,
-            Ok(Message::Nop) => 0,
-            Err(ProtocolError::Overflow) => return Self::close(ctx, CloseCode::Size),
-            Err(_) if self.oversized.get() => return Self::close(ctx, CloseCode::Size),
-            Err(ProtocolError::Io(error)) => {
-                return match error.kind() {
-                    // The client is gone.
-                    io::ErrorKind::UnexpectedEof => ctx.stop(),
-                    // Text that is no UTF-8.
-                    _ => Self::close(ctx, CloseCode::Invalid),
-                };
-            }
-            Err(_) => return Self::close(ctx, CloseCode::Protocol),
+            Err(error) => Err(code_for(&error)),
         };
-        if bytes > SOCKET_MESSAGE_BYTES_MAX {
-            Self::close(ctx, CloseCode::Size);
-        } else if self.messages.check().is_err() {
-            Self::close(ctx, CloseCode::Policy);
+        if let Err(code) = taken {
+            Self::close(ctx, code);
         }
     }
 
@@ -293,18 +284,50 @@ impl StreamHandler<Result<Message, ProtocolError>> for WsActor {
 }
 
 impl WsActor {
-    /// How long the fragmented message has become.
-    fn add_fragment(&mut self, item: &Item) -> usize {
-        let (first, bytes) = match item {
-            Item::FirstText(bytes) | Item::FirstBinary(bytes) => (true, bytes.len()),
-            Item::Continue(bytes) | Item::Last(bytes) => (false, bytes.len()),
+    /// What the client says is ignored, as long as it keeps the rules; the error is the code to close
+    /// with.
+    fn take(
+        &mut self,
+        message: &Message,
+        ctx: &mut WebsocketContext<Self>,
+    ) -> Result<(), CloseCode> {
+        let is_awaited = matches!(message, Message::Pong(_)) && mem::take(&mut self.awaits_pong);
+        let is_too_long = match message {
+            Message::Text(text) => text.len() > SOCKET_MESSAGE_BYTES_MAX,
+            Message::Binary(bytes) => bytes.len() > SOCKET_MESSAGE_BYTES_MAX,
+            _ => false,
         };
-        self.fragmented_bytes = if first {
-            bytes
-        } else {
-            self.fragmented_bytes + bytes
-        };
-        self.fragmented_bytes
+        if is_too_long {
+            return Err(CloseCode::Size);
+        }
+        if !is_awaited && self.messages.check().is_err() {
+            Limit::SocketMessages.reached();
+            return Err(CloseCode::Policy);
+        }
+        match message {
+            Message::Ping(bytes) => ctx.pong(bytes),
+            Message::Continuation(part) => self.parts.add(part).map_err(|fault| match fault {
+                Fault::TooLong => CloseCode::Size,
+                Fault::NoText => CloseCode::Invalid,
+            })?,
+            Message::Text(_) | Message::Binary(_) | Message::Pong(_) => {}
+            Message::Close(_) | Message::Nop => {}
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with bytes that are no message (RFC 6455, section 7.4.1).
+fn code_for(error: &ProtocolError) -> CloseCode {
+    match error {
+        ProtocolError::Overflow => CloseCode::Size,
+        // Reserved bits are set.
+        ProtocolError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            CloseCode::Protocol
+        }
+        // Text that is no UTF-8.
+        ProtocolError::Io(_) => CloseCode::Invalid,
+        _ => CloseCode::Protocol,
     }
 }
 

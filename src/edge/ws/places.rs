@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use crate::actors::messages::SocketId;
 use crate::domain::UserId;
 use crate::edge::error::ApiError;
+use crate::observability::Limit;
 use crate::settings::Sockets;
 
 /// Counts open sockets.
@@ -64,6 +65,7 @@ impl SocketGate {
     pub fn enter(self: &Arc<Self>, user: UserId) -> Result<SocketPlace, ApiError> {
         let mut of_user = self.by_user.entry(user.clone()).or_insert(0);
         if *of_user >= self.limits.per_user_max {
+            Limit::SocketsOfUser.reached();
             return Err(ApiError::TooManySockets);
         }
         let within = |open: usize| (open < self.limits.max).then_some(open + 1);
@@ -72,6 +74,7 @@ impl SocketGate {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
             .is_err()
         {
+            Limit::Sockets.reached();
             let unused = *of_user == 0;
             drop(of_user);
             if unused {

@@ -26,6 +26,7 @@
 //! - [`Reply::expect`] asserts the code, and for errors the whole shape of contract §2.
 //! - [`Socket`]: answers pings by itself; `next_event(kind)`, `count(kind)`, `expect_close(code)`.
 //! - [`Raw`]: bytes over TCP, for what no well-behaved client sends.
+//! - `Server::metric`, `memory`, `connections`: what a server counts and what it uses.
 //! - [`scenes`]: a matched pair, an open session.
 //! - [`eventually`]: awaits a condition; nothing here sleeps for luck.
 //! - [`Backends`]: what the server keeps its state in. `Server::start` and `Server::with` take
@@ -43,6 +44,7 @@ pub mod scenes;
 mod server;
 mod socket;
 pub mod tokens;
+mod usage;
 mod user;
 
 use std::sync::LazyLock;

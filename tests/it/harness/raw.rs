@@ -1,13 +1,14 @@
 //! Bytes over TCP, for requests that no well-behaved client sends.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::{Api, PATIENCE, Reply};
+use super::{Api, PATIENCE, Reply, User};
 
 /// One connection to the server.
 pub struct Raw {
@@ -18,13 +19,42 @@ pub struct Raw {
 impl Raw {
     /// Connects.
     pub async fn connect(api: &Api) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", api.port()))
-            .await
-            .expect("the server takes connections");
+        let stream = TcpStream::connect(("127.0.0.1", api.port()));
+        Self::over(stream.await.expect("the server takes connections"))
+    }
+
+    /// Connects with the smallest receive buffer that there is: a few events fill it, where they are
+    /// not read.
+    pub async fn connect_narrow(api: &Api) -> Self {
+        let socket = TcpSocket::new_v4().expect("there are sockets");
+        let narrowed = socket.set_recv_buffer_size(1);
+        narrowed.expect("a receive buffer has a size");
+        let address = (Ipv4Addr::LOCALHOST, api.port()).into();
+        let stream = socket.connect(address).await;
+        Self::over(stream.expect("the server takes connections"))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         Self {
             stream,
             received: Vec::new(),
         }
+    }
+
+    /// Opens this user's socket; fails where that is not answered 101.
+    pub async fn open_socket(&mut self, user: &User) {
+        self.send(upgrade(&format!("/ws?token={}", user.token), ""))
+            .await;
+        let status = self.reply().await.map(|reply| reply.status);
+        assert_eq!(status, Some(101), "the socket of {}", user.id);
+    }
+
+    /// Awaits up to `most` bytes of whatever comes next; none at the end.
+    pub async fn take(&mut self, most: usize) -> Option<Vec<u8>> {
+        let mut chunk = vec![0; most];
+        let length = self.stream.read(&mut chunk).await.unwrap_or(0);
+        chunk.truncate(length);
+        (length > 0).then_some(chunk)
     }
 
     /// Sends `bytes`; a server that closed already has heard enough, so that is no failure.
@@ -44,11 +74,33 @@ impl Raw {
             .unwrap_or_else(|_| panic!("neither answered nor closed within {limit:?}"))
     }
 
+    /// Like [`Self::reply`], but gives up after `limit`, and may be tried again then.
+    pub async fn reply_or_end(&mut self, limit: Duration) -> Option<Option<Reply>> {
+        timeout(limit, self.read_reply()).await.ok()
+    }
+
     /// Awaits the end of the connection; gives what came before it.
     pub async fn closed_within(&mut self, limit: Duration) -> Vec<u8> {
         let end = timeout(limit, async { while self.read_some().await {} }).await;
         assert!(end.is_ok(), "the server did not close within {limit:?}");
         std::mem::take(&mut self.received)
+    }
+
+    /// Awaits that `look` finds something in all that has come, or the end of the connection.
+    pub async fn finds<T>(&mut self, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let found = timeout(PATIENCE, async {
+            loop {
+                if let Some(found) = look(&self.received) {
+                    return Some(found);
+                }
+                if !self.read_some().await {
+                    return None;
+                }
+            }
+        });
+        found
+            .await
+            .unwrap_or_else(|_| panic!("not within {PATIENCE:?} in {:?}", self.received))
     }
 
     async fn read_reply(&mut self) -> Option<Reply> {

@@ -223,13 +223,15 @@ impl Server {
 
     /// SIGTERM, and awaits nothing.
     pub fn tell_to_stop(&self) {
-        let child = self.child.borrow();
-        let id = child.as_ref().expect("the server runs").id();
-        let sent = Command::new("kill")
-            .arg("-TERM")
-            .arg(id.to_string())
-            .status();
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.expect("there is a kill command").success());
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        let child = self.child.borrow();
+        child.as_ref().expect("the server runs").id()
     }
 
     /// Awaits the end of a server that was told to stop.

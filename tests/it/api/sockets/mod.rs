@@ -1,5 +1,7 @@
 //! The WebSocket as a connection: who gets in, what keeps it open, what closes it. Contract §1, §4.
 
+mod frames;
+
 use std::time::{Duration, Instant};
 
 use awc::ws::Message;
@@ -7,9 +9,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::harness::*;
 
-/// Bits of a WebSocket frame's first byte.
-const TEXT: u8 = 1;
-const CONTINUATION: u8 = 0;
+/// How a WebSocket frame with a ping begins.
 const PING: u8 = 9;
 
 /// Answers to a handshake written by hand.
@@ -148,31 +148,6 @@ async fn a_message_of_4_kib_is_harmless_and_a_longer_one_closes_with_1009() {
 }
 
 #[actix_rt::test]
-async fn a_long_message_in_many_small_parts_closes_as_well() {
-    let server = Server::start().await;
-    let target = format!("/ws?token={}", server.user("ada").token);
-    let mut raw = Raw::connect(server.api()).await;
-    raw.send(upgrade(&target, "")).await;
-    assert_eq!(raw.reply().await.map(|reply| reply.status), Some(101));
-
-    raw.send(frame(false, TEXT, &[b'x'; 1000])).await;
-    for _ in 0..8 {
-        raw.send(frame(false, CONTINUATION, &[b'x'; 1000])).await;
-    }
-
-    let last = raw.closed_within(PATIENCE).await;
-    assert_eq!(close_code(&last), Some(1009), "{last:?}");
-}
-
-/// The code in the close frame that begins `bytes`.
-fn close_code(bytes: &[u8]) -> Option<u16> {
-    match bytes {
-        [0x88, length, high, low, ..] if *length >= 2 => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
-    }
-}
-
-#[actix_rt::test]
 async fn twenty_messages_at_once_are_harmless_and_many_more_close_with_1008() {
     let server = Server::start().await;
     let ada = server.user("ada");
@@ -215,40 +190,6 @@ async fn whatever_else_a_client_says_is_harmless() {
     screen.match_with("bob").await;
     assert_eq!(screen.events().len(), 1, "{:?}", screen.events());
     assert_eq!(screen.close_code(), None);
-}
-
-#[actix_rt::test]
-async fn bytes_that_are_no_frames_close_the_socket_and_hurt_nobody_else() {
-    let server = Server::start().await;
-    let ada = server.user("ada");
-    let screen = ada.connect().await;
-    let target = format!("/ws?token={}", ada.token);
-    let unmasked = [0x81, 5, b'h', b'e', b'l', b'l', b'o'];
-    let invalid_text = frame(true, TEXT, &[0xff, 0xff]);
-    let reserved_opcode = frame(true, 0x0b, b"x");
-    let endless = [
-        0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
-    ];
-
-    for (fault, bytes) in [
-        ("a frame without a mask", &unmasked[..]),
-        ("a reserved opcode", &reserved_opcode),
-        ("an endless frame", &endless),
-        ("HTTP", b"GET / HTTP/1.1\r\n\r\n"),
-    ] {
-        let mut raw = Raw::connect(server.api()).await;
-        raw.send(upgrade(&target, "")).await;
-        assert_eq!(raw.reply().await.map(|reply| reply.status), Some(101));
-        raw.send(bytes).await;
-        println!("{fault}");
-        raw.closed_within(PATIENCE).await;
-    }
-    let mut raw = Raw::connect(server.api()).await;
-    raw.send(upgrade(&target, "")).await;
-    raw.send(invalid_text).await;
-
-    scenes::pair_up(ada, server.user("bob"), "Array").await;
-    screen.match_with("bob").await;
 }
 
 /// A server that pings often and loses patience soon.
