@@ -72,7 +72,9 @@ async fn what_is_code_elsewhere_is_text_everywhere() {
         let session = text(&ready.json, "session_id");
         assert_shared(&mut redis, &before, session, &names).await;
         assert_asked(&stub, topic);
-        assert_announced(&collaboration.bodies(1).await[0], session, &names);
+        let (properties, body) = collaboration.next().await.expect("it is announced");
+        assert!(properties.headers().is_none(), "{properties:?}");
+        assert_announced(&body, session, &names);
         first.leave(session).await.expect(200);
         assert_eq!(screen.next_event("partner_left").await["user_id"], names[0]);
         expected.extend(names.map(|name| (name, topic.to_owned())));
