@@ -240,7 +240,7 @@ fn call(routes: &[Route], cast: &Cast, dice: &mut Dice) -> Input {
         None if dice.chance(10) => cast.deed(dice).into(),
         None => Vec::new(),
     };
-    if dice.chance(3) {
+    if !body.is_empty() && dice.chance(12) {
         body.resize(17_000, b' ');
     }
 
