@@ -21,7 +21,8 @@ mod ws;
 
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest};
-use actix_web::middleware::from_fn;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
@@ -51,6 +52,8 @@ pub fn app(
         .configure(routes)
         .default_service(web::to(|| async { Err::<String, _>(ApiError::NoSuchPath) }))
         .wrap(from_fn(gate::pass))
+        // What is somebody's own stays out of every cache; documents say otherwise themselves.
+        .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
         .wrap(cors)
 }
 

@@ -18,6 +18,11 @@ mod costs;
     reason = "black-box tests measure real time"
 )]
 mod harness;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "black-box tests measure real time"
+)]
+mod hostile;
 mod model;
 #[expect(
     clippy::disallowed_methods,

@@ -69,11 +69,15 @@ fn question(entry: Entry, wish: &Wish) -> Result<Question, String> {
     let difficulty = entry.difficulty.map(|text| text.to_lowercase());
     let difficulty = difficulty.filter(|text| matches!(&**text, "easy" | "medium" | "hard"));
     let fits = !entry.title.trim().is_empty()
+        // PostgreSQL stores no NUL.
+        && !entry.title.contains('\0')
         && entry.title.len() <= TITLE_BYTES_MAX
         && topics.len() <= TOPICS_MAX
         && topics.iter().all(|topic| topic.len() <= TOPIC_BYTES_MAX);
     if !fits {
-        return Err("its answer has a question without a title, or an endless one".to_owned());
+        return Err(
+            "its answer has a question without a title, or one that cannot be stored".to_owned(),
+        );
     }
     Ok(Question {
         id: entry.id,
@@ -126,6 +130,7 @@ mod tests {
             r#"[{"id": "1", "title": "One"}]"#,
             r#"[{"id": 1.5, "title": "One"}]"#,
             r#"[{"id": 1, "title": " "}]"#,
+            r#"[{"id": 1, "title": "One\u0000"}]"#,
             r#"[{"id": 1}]"#,
             r#"[{"id": 1, "title": "One", "is_active": false}]"#,
         ] {

@@ -4,6 +4,7 @@ mod auth;
 mod bad_input;
 mod configuration;
 pub mod crash;
+mod forged;
 mod guarantees;
 mod matches;
 mod operations;

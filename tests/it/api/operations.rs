@@ -179,9 +179,53 @@ async fn pages_run_nothing_but_what_stands_in_them() {
         );
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
         for handler in [" onclick=", " onload=", " style=", "javascript:"] {
             assert!(!reply.text.contains(handler), "{path} has {handler}");
         }
+        // Topics and user ids are shown as text, whatever stands in them.
+        for parser in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "createContextualFragment",
+            "srcdoc",
+            "eval(",
+            "Function(",
+        ] {
+            assert!(!reply.text.contains(parser), "{path} has {parser}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_somebodys_own_stays_out_of_every_cache() {
+    let server = Server::start().await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    let ticket = pair.first.status(&pair.first_ticket).await;
+    let open = server.match_status(&pair.match_id).await;
+    let session = pair.open_session().await;
+    let long = server.get(&format!("/{}", "x".repeat(9_000))).await;
+
+    for (reply, status) in [
+        (ticket, 200),
+        (open, 200),
+        (pair.first.active_session().await, 200),
+        (server.session(&session).await, 200),
+        (pair.first.ask("Extreme", "Array").await, 400),
+        (server.get(&format!("{PREFIX}/sessions/active")).await, 401),
+        (server.get("/nowhere").await, 404),
+        (long, 414),
+        (server.get("/debug/actors").await, 200),
+        (server.get("/metrics").await, 200),
+        (server.get("/admin").await, 200),
+    ] {
+        assert_eq!(reply.status, status, "{}: {}", reply.what, reply.text);
+        let said = reply.header("cache-control");
+        assert_eq!(said, Some("no-store"), "{}", reply.what);
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
     }
 }
 

@@ -44,6 +44,11 @@ async fn listed_origins_may_call_and_no_others() {
         "https://evil.example",
         "http://app.example",
         "https://app.example:444",
+        "https://app.example.evil.example",
+        "https://app.example@evil.example",
+        "https://evil-app.example",
+        "https://app.example,https://evil.example",
+        "null",
     ] {
         let reply = preflight(&server, origin).await;
         assert_eq!(

@@ -182,6 +182,18 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// What its caller sees of it, but for what names it and the time.
+    pub fn visible(&self) -> (u16, Vec<(String, String)>, &str) {
+        let mut headers: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), format!("{value:?}")))
+            .filter(|(name, _)| name != "date" && name != "x-request-id")
+            .collect();
+        headers.sort_unstable();
+        (self.status, headers, &self.text)
+    }
+
     /// Asserts the status code, and for an error the shape that contract §2 gives it; the JSON.
     #[track_caller]
     pub fn expect(&self, status: u16) -> &Value {

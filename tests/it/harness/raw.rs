@@ -62,6 +62,11 @@ impl Raw {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Awaits one whole answer; none when the server closed without one.
     pub async fn reply(&mut self) -> Option<Reply> {
         self.reply_within(PATIENCE).await

@@ -83,6 +83,74 @@ fn the_image_knows_no_secret_and_refuses_to_start_unconfigured() {
     }
 }
 
+#[test]
+fn what_runs_in_a_container_has_no_more_rights_than_it_needs() {
+    let (base, overlay) = (file("compose.yaml"), file("compose.production.yaml"));
+    let services = base.split_once("\nservices:\n").expect("it has services").1;
+    let services = services.split("\nvolumes:\n").next().unwrap_or_default();
+    let names: Vec<_> = services
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':'))
+        .collect();
+
+    assert_eq!(
+        names,
+        ["  server:", "  postgres:", "  redis:", "  rabbitmq:"]
+    );
+    let unprivileged =
+        lists(services, "security_opt:").filter(|it| *it == "- no-new-privileges:true");
+    assert_eq!(unprivileged.count(), names.len());
+    let server = services.split("\n  postgres:\n").next().unwrap_or_default();
+    assert!(server.contains("\n    read_only: true\n"));
+    assert_eq!(lists(server, "cap_drop:").collect::<Vec<_>>(), ["- ALL"]);
+    for text in [&base, &overlay] {
+        for more in [
+            "privileged: true",
+            "cap_add",
+            "read_only: false",
+            "user:",
+            "pid:",
+            "ipc:",
+            "docker.sock",
+            "devices:",
+        ] {
+            assert!(!text.contains(more), "{more}");
+        }
+    }
+    let recipe = file("Dockerfile");
+    let accounts: Vec<_> = recipe
+        .lines()
+        .filter(|line| line.starts_with("USER "))
+        .collect();
+    assert_eq!(
+        accounts,
+        ["USER 10001:10001"],
+        "a number, so that clusters can see that it is not root"
+    );
+    for fetched in ["ADD ", "curl", "wget", "chmod"] {
+        assert!(!recipe.contains(fetched), "{fetched}");
+    }
+}
+
+#[test]
+fn release_builds_check_overflows_and_this_code_is_safe() {
+    let manifest = file("Cargo.toml");
+    let profile = |name: &str| {
+        let begin = format!("[profile.{name}]\n");
+        let rest = manifest.split_once(&begin).expect("it is there").1;
+        rest.split("\n[").next().unwrap_or_default().to_owned()
+    };
+
+    assert!(profile("release").contains("overflow-checks = true"));
+    let dist = profile("dist");
+    assert!(dist.contains("inherits = \"release\"") && !dist.contains("overflow-checks"));
+    assert!(
+        !manifest.contains("panic = \"abort\""),
+        "a panic in a handler ends one request only"
+    );
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+}
+
 /// The items of every list under `key`.
 fn lists<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     let mut inside = false;

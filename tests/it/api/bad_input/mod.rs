@@ -4,56 +4,8 @@ mod bodies;
 mod paths;
 mod transport;
 
+use crate::harness::scenes::Standing;
 use crate::harness::*;
-
-/// A user in each situation, to show after a table of bad requests that nothing changed.
-struct Standing {
-    waiting: User,
-    ticket: String,
-    pair: scenes::Pair,
-    members: scenes::Pair,
-    session: String,
-}
-
-impl Standing {
-    async fn on(server: &Server) -> Self {
-        let waiting = server.user("waiting");
-        let ticket = waiting.open_ticket("Easy", "Nobody else's topic").await;
-        let pair = scenes::pair(server, "first", "second", "Array").await;
-        let members = scenes::pair(server, "member", "other member", "Graph").await;
-        let session = members.open_session().await;
-        Self {
-            waiting,
-            ticket,
-            pair,
-            members,
-            session,
-        }
-    }
-
-    /// Asserts that everybody still stands where they stood.
-    async fn is_unchanged(&self, server: &Server) {
-        assert_eq!(self.waiting.state(&self.ticket).await, "pending");
-        let status = server.match_status(&self.pair.match_id).await;
-        let unconfirmed = json!({"confirm_status": false, "session_id": null});
-        assert_eq!(*status.expect(200), unconfirmed);
-        for (user, ticket) in [
-            (&self.pair.first, &self.pair.first_ticket),
-            (&self.pair.second, &self.pair.second_ticket),
-        ] {
-            let matched = json!({"status": "matched", "match_id": self.pair.match_id});
-            assert_eq!(*user.status(ticket).await.expect(200), matched);
-            // Neither has confirmed: an ask for the same bucket would be a duplicate.
-            let same = user.ask("Easy", "Array").await;
-            assert_eq!(text(same.expect(200), "id"), ticket.as_str());
-        }
-        for user in [&self.members.first, &self.members.second] {
-            let active = user.active_session().await;
-            assert_eq!(active.expect(200)["session_id"], self.session.as_str());
-        }
-        server.get("/readyz").await.expect(200);
-    }
-}
 
 /// Limits that a long table does not run into.
 async fn patient_server() -> Server {
