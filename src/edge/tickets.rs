@@ -12,6 +12,7 @@ use super::state::Edge;
 use super::wire::{AskBody, Message, RequestCreated, RequestStatus};
 use crate::actors::messages::{OpenTicket, WithdrawTicket};
 use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
+use crate::ports::StoredStatus;
 
 /// Ask for a partner.
 ///
@@ -131,7 +132,10 @@ pub async fn withdraw(
         Some(WithdrawAnswer::Unavailable) => Err(ApiError::Unavailable),
         None => {
             let stored = backend.records.ticket(ticket).await?;
-            match stored.filter(|ticket| ticket.user == user.id) {
+            let own = stored.filter(|ticket| ticket.user == user.id);
+            match own.map(|ticket| ticket.status) {
+                // Stored a moment ago, or not ours: whoever asks again finds out.
+                Some(StoredStatus::Waiting) => Err(ApiError::Unavailable),
                 Some(_) => Err(ApiError::NotPending),
                 None => Err(ApiError::RequestNotFound),
             }

@@ -166,7 +166,7 @@ impl<'a> Turn<'a> {
             Want::Confirm(id) => self.command(id, call, MatchCommand::Confirm(caller, call)),
             Want::Decline(id) => self.command(id, call, MatchCommand::Decline(caller, call)),
             Want::Leave(id) => {
-                self.in_session(id, |session| session.leave(caller, call, None, now))
+                self.in_session(id, |session| session.leave(caller, call, None, now));
             }
         }
     }
