@@ -14,8 +14,8 @@ use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
 use super::subject::{
-    StoppedClock, Subject, admin, at_ms, confirm, connect, ticket, ticket_id, up_to_match,
-    up_to_session,
+    StoppedClock, Subject, admin, at_ms, confirm, connect, open_on_postgres, ticket, ticket_id,
+    up_to_match, up_to_session,
 };
 use crate::harness::is_in_time;
 use crate::servers::{self, PASSWORD, Postgres, PrivateDatabase};
@@ -91,9 +91,7 @@ async fn tables_of_others_are_left_alone() {
     client.batch_execute(foreign).await.expect("foreign tables");
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
 
-    let options = PostgresOptions::default();
-    let opened = PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await;
-    assert!(opened.is_ok(), "{:?}", opened.err());
+    open_on_postgres(&database.url(), &clock).await;
 
     assert_eq!(
         texts(&client, "SELECT id::text FROM public.tickets").await,
@@ -352,9 +350,7 @@ async fn a_server_that_is_away_is_said_within_a_second() {
     let server = Postgres::own();
     let database = server.database();
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
-    let options = PostgresOptions::default();
-    let opened = PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await;
-    let (writer, records) = opened.expect("the store opens");
+    let (writer, records) = open_on_postgres(&database.url(), &clock).await;
     let records: &dyn matchmaker::ports::Records = &*records;
     assert_eq!(records.ping().await, Ok(()));
 

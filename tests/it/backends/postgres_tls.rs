@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use matchmaker::adapters::store::{PostgresOpenError, PostgresOptions, PostgresStore};
+use matchmaker::adapters::store::PostgresOpenError;
 use matchmaker::ports::Clock;
-use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
 use super::postgres::{open_error, texts};
-use super::subject::{StoppedClock, admin};
+use super::subject::{StoppedClock, admin, open_on_postgres};
+use crate::harness::eventually;
 use crate::servers::Postgres;
 
 /// Makes the server show a certificate of its own for 127.0.0.1, which this gives. The server writes
@@ -55,11 +55,10 @@ async fn tls_is_spoken_as_the_address_asks() {
             "true",
         ),
     ] {
-        let options = PostgresOptions::default();
-        let opened = PostgresStore::open(&url, options, &clock, &Handle::current()).await;
-        let (writer, records) = opened.expect(&url);
+        let (writer, records) = open_on_postgres(&url, &clock).await;
         let records: Arc<dyn matchmaker::ports::Records> = records;
-        assert_eq!(records.ping().await, Ok(()), "{url}");
+        let answers = async || records.ping().await.ok();
+        eventually(&format!("an answer from {url}"), answers).await;
         assert_eq!(texts(&client, encrypted).await, [is_encrypted], "{url}");
         drop(records);
         writer.close().await;

@@ -8,7 +8,8 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use matchmaker::adapters::schema::{Id, outbox, sessions};
 use matchmaker::adapters::store::{
-    PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredOutbox, StoredRecords, Writer,
+    PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredOutbox,
+    StoredRecords, Writer,
 };
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
@@ -22,7 +23,23 @@ use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
+use crate::harness::eventually;
 use crate::servers::{self, PrivateDatabase};
+
+/// The store at this URL. A busy machine may take longer to connect than the store waits.
+pub async fn open_on_postgres(
+    url: &str,
+    clock: &Arc<dyn Clock>,
+) -> (Arc<Writer>, Arc<StoredRecords>) {
+    eventually("PostgreSQL answers", async || {
+        let options = PostgresOptions::default();
+        match PostgresStore::open(url, options, clock, &Handle::current()).await {
+            Err(PostgresOpenError::Away { .. }) => None,
+            opened => Some(opened.expect("the store opens")),
+        }
+    })
+    .await
+}
 
 /// A clock that stands where it is put.
 #[derive(Debug, Default)]
@@ -88,12 +105,7 @@ impl Subject {
                 SqliteStore::open(&file_in(folder), options, &as_clock, &handle)
                     .expect("the store opens")
             }
-            Place::Postgres(database) => {
-                let options = PostgresOptions::default();
-                PostgresStore::open(&database.url(), options, &as_clock, &handle)
-                    .await
-                    .expect("the store opens")
-            }
+            Place::Postgres(database) => open_on_postgres(&database.url(), &as_clock).await,
         };
         Self {
             writer,
