@@ -156,6 +156,7 @@ mod tests {
         roster.moved(&user(1), ticket(1).place(), Holder::Match(match_id(1)));
 
         assert_eq!((roster.claims_in(&bucket), roster.len()), (2, 2));
+        assert!(!roster.is_empty());
         roster.release(&user(1), ticket(1).id);
         roster.release(&user(2), ticket(2).id);
         assert_eq!(roster.claims_in(&bucket), 0);
@@ -173,11 +174,13 @@ mod tests {
         let second = roster.moved(&user(1), ticket(2).place(), Holder::Bucket);
         let elsewhere = roster.moved(&user(1), moved, Holder::Bucket);
         roster.moved(&user(1), moved, Holder::Match(match_id(1)));
+        let again = roster.moved(&user(1), moved, Holder::Match(match_id(1)));
         let twice = roster.moved(&user(1), moved, Holder::Match(match_id(2)));
 
         assert_eq!(guarantee(stranger), Some(Guarantee::OneLiveClaim));
         assert_eq!(guarantee(second), Some(Guarantee::OneLiveClaim));
         assert_eq!(guarantee(elsewhere), Some(Guarantee::PlaceKept));
+        assert_eq!(guarantee(again), None);
         assert_eq!(guarantee(twice), Some(Guarantee::SymmetricPairs));
     }
 }

@@ -360,6 +360,21 @@ mod tests {
     }
 
     #[test]
+    fn of_many_who_leave_at_once_only_so_many_wait_for_the_first() {
+        let mut session = open_session();
+        session.leave(user(1), CallId(0), None, at_ms(2_000));
+        for call in 1..=PARKED_MAX as u64 {
+            let waits = session.leave(user(2), CallId(call), None, at_ms(2_000));
+            assert_eq!(waits, []);
+        }
+
+        let refused = session.leave(user(2), CallId(99), None, at_ms(2_000));
+
+        let busy = SessionEffect::AnswerLeave(CallId(99), LeaveAnswer::Busy);
+        assert_eq!(refused, [busy]);
+    }
+
+    #[test]
     fn a_store_that_is_away_leaves_everybody_in() {
         let mut session = open_session();
         session.leave(user(1), CallId(1), None, at_ms(2_000));

@@ -243,6 +243,19 @@ mod tests {
 
         assert_eq!(sent.as_str(), "Hash \u{a0} TABLE");
         assert_eq!(sent.key(), Topic::parse("hash table").unwrap().key());
+        assert_eq!(sent.key().as_str(), "hash table");
+    }
+
+    #[test]
+    fn a_bucket_is_written_as_in_the_keys_of_redis() {
+        for (difficulty, written) in [
+            (Difficulty::Easy, "easy:dynamic programming"),
+            (Difficulty::Medium, "medium:dynamic programming"),
+            (Difficulty::Hard, "hard:dynamic programming"),
+        ] {
+            let topic = Topic::parse("Dynamic Programming").unwrap().key();
+            assert_eq!(BucketKey { difficulty, topic }.to_string(), written);
+        }
     }
 
     #[test]
@@ -263,6 +276,8 @@ mod tests {
     fn user_id_is_bounded_in_bytes_and_free_of_control_characters() {
         assert!(UserId::parse(&"u".repeat(255)).is_ok());
         assert_eq!(UserId::parse(&"u".repeat(256)), Err(InvalidValue::UserId));
+        let ada = UserId::parse("Ada 1").unwrap();
+        assert_eq!((ada.as_str(), ada.to_string().as_str()), ("Ada 1", "Ada 1"));
         assert_eq!(UserId::parse(""), Err(InvalidValue::UserId));
         assert_eq!(UserId::parse("a\u{7f}"), Err(InvalidValue::UserId));
     }
@@ -274,5 +289,6 @@ mod tests {
             Timestamp::from_ms(i64::MAX)
         );
         assert_eq!(Timestamp::from_ms(5).ms_since(Timestamp::from_ms(9)), 0);
+        assert_eq!(Timestamp::from_ms(9).ms_since(Timestamp::from_ms(5)), 4);
     }
 }

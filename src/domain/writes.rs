@@ -208,3 +208,15 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::ticket;
+
+    #[test]
+    fn a_ticket_that_is_put_back_is_not_over() {
+        assert!(!Fate::PutBack(ticket(1)).is_closed());
+        assert!(Fate::Closed(TicketOutcome::Declined).is_closed());
+    }
+}
