@@ -5,7 +5,7 @@ mod absent;
 mod announcing;
 mod fallback;
 mod giving_up;
-mod looks;
+pub mod looks;
 mod postgres;
 mod questions;
 mod rabbitmq;
