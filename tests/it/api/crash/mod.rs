@@ -3,6 +3,7 @@
 pub mod aftermath;
 mod announced;
 mod confirming;
+mod expiring;
 pub mod people;
 mod points;
 mod restored;
