@@ -4,6 +4,7 @@ pub mod aftermath;
 mod announced;
 mod confirming;
 mod expiring;
+mod leaving;
 pub mod people;
 mod points;
 mod restored;
