@@ -5,6 +5,7 @@ mod absent;
 mod announcing;
 mod fallback;
 mod giving_up;
+mod in_doubt;
 pub mod looks;
 mod postgres;
 mod questions;
