@@ -12,6 +12,7 @@ mod questions;
 mod rabbitmq;
 mod redis;
 mod secrets;
+mod starting;
 mod stop;
 mod traffic;
 mod users;
