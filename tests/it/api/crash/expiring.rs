@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use crate::harness::*;
 
 /// After a restart a window that ran out meanwhile gets ten seconds more.
@@ -52,11 +54,6 @@ async fn one_says_yes(when: &str) {
     }
 }
 
-#[actix_rt::test]
-async fn between_the_steps_of_an_end_by_time_after_one_yes_both_are_put_back_in_their_places() {
-    join_all(["before", "after"].map(one_says_yes)).await;
-}
-
 async fn one_is_silent_again(when: &str) {
     let server = Server::with(WINDOW, 1).start().await;
     let pair = scenes::pair(&server, "ada", "bob", "Array").await;
@@ -83,6 +80,10 @@ async fn one_is_silent_again(when: &str) {
 }
 
 #[actix_rt::test]
-async fn between_the_steps_of_a_second_silence_the_ticket_ends_and_the_partners_is_put_back() {
-    join_all(["before", "after"].map(one_is_silent_again)).await;
+async fn between_the_steps_of_an_end_by_time_a_yes_and_a_first_silence_keep_their_places_a_second_ends()
+ {
+    // All at the same time, since each may wait for those ten seconds.
+    let yes = join_all(["before", "after"].map(one_says_yes));
+    let silent = join_all(["before", "after"].map(one_is_silent_again));
+    join(yes, silent).await;
 }
