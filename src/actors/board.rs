@@ -67,6 +67,16 @@ pub struct BucketReading {
 }
 
 impl Board {
+    /// One that shows these open sessions before any actor has been started: whoever writes the keys
+    /// of open sessions begins at once.
+    pub fn with_sessions(sessions: impl IntoIterator<Item = SessionRecord>) -> Self {
+        let board = Self::default();
+        sessions
+            .into_iter()
+            .for_each(|record| board.put_session(record));
+        board
+    }
+
     /// The ticket, if it is live or in an open session.
     pub fn ticket(&self, id: TicketId) -> Option<TicketView> {
         self.tickets.get(&id).map(|view| view.clone())

@@ -252,7 +252,8 @@ impl Outbox for Crashing<dyn Outbox> {
     }
 
     async fn remove_sent(&self, before: Timestamp, limit: usize) -> Result<usize, Away> {
-        self.inner.remove_sent(before, limit).await
+        self.step("remove_sent", self.inner.remove_sent(before, limit))
+            .await
     }
 
     async fn backlog(&self) -> Result<OutboxBacklog, Away> {

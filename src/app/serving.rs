@@ -132,7 +132,8 @@ async fn recovered(
     let as_clock: Arc<dyn Clock> = clock.clone();
     let links = Links::open(&settings, &needed, &io)?;
     let (store, live) = stored(&settings.database, &needed, &clock, &io).await?;
-    let board = Arc::new(Board::default());
+    let open = live.sessions.iter().map(|open| open.record.clone());
+    let board = Arc::new(Board::with_sessions(open));
     let neighbours = Neighbours::build(&settings, &store, links, &live, &board, &as_clock, &io)?;
     let ports = Ports {
         clock: as_clock.clone(),

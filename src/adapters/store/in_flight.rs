@@ -1,8 +1,8 @@
 //! What a server that died has left on its way to PostgreSQL.
 //!
 //! Its connections are gone, but a commit that waits for the disk goes on. What it stores must not
-//! come after the next life has read what is live: memory would not know of it, and a confirmation
-//! that memory does not know makes the end of its match refused.
+//! come after the next life has read what is live: memory would not know of it. A ticket that memory
+//! does not know keeps its user out, and a confirmation makes the end of its match refused.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,13 +18,14 @@ const STEP: Duration = Duration::from_millis(20);
 /// How long they are waited for; longer than any statement of ours may take.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Transactions of any server of ours that have begun to write to matches, or to lock some first.
+/// Transactions of any server of ours that have begun to write to what is read as live, or to lock
+/// some of it first.
 const WRITING: &str = "
 SELECT pg_locks.virtualtransaction AS name
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE pg_stat_activity.datname = current_database()
     AND pg_stat_activity.application_name = current_setting('application_name')
-    AND pg_locks.relation = 'matches'::regclass
+    AND pg_locks.relation IN ('tickets'::regclass, 'matches'::regclass, 'sessions'::regclass)
     AND pg_locks.mode IN ('RowShareLock', 'RowExclusiveLock')";
 
 #[derive(QueryableByName)]

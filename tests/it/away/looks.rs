@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, Client};
+use deadpool_redis::redis::{self, AsyncConnectionConfig, Client};
 
 use crate::harness::*;
 use crate::servers::{self, Passage};
@@ -52,14 +52,24 @@ pub async fn within_time<T>(limit: Duration, what: &str, work: impl Future<Outpu
 /// A connection to the logical database of this URL.
 pub async fn redis_at(url: &str) -> MultiplexedConnection {
     let client = Client::open(url).expect("a URL of Redis");
-    let connected = client.get_multiplexed_async_connection().await;
-    connected.expect("Redis answers")
+    let config = AsyncConnectionConfig::new();
+    let config = config.set_response_timeout(Some(PATIENCE));
+    let config = config.set_connection_timeout(Some(PATIENCE));
+    let connected = client.get_multiplexed_async_connection_with_config(&config);
+    connected.await.expect("Redis answers")
 }
 
 /// Whether Redis holds this key.
 pub async fn holds(redis: &mut MultiplexedConnection, key: &str) -> bool {
     let held = redis::cmd("EXISTS").arg(key).query_async(redis).await;
     held.expect("Redis answers")
+}
+
+/// What stands under a session's key.
+pub async fn document(redis: &mut MultiplexedConnection, session: &str) -> Option<Value> {
+    let found = redis::cmd("GET").arg(session).query_async(redis).await;
+    let text: Option<String> = found.ok()?;
+    serde_json::from_str(&text?).ok()
 }
 
 /// Ways to the shared servers for one test alone, shut at first.

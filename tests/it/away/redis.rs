@@ -10,6 +10,7 @@ use crate::harness::scenes::{Pair, pair, pair_at_screens};
 use crate::harness::*;
 use crate::servers::{Own, Redis};
 
+use super::looks::document;
 use super::{AT_ONCE, BACK_WITHIN, counter, in_time, nothing_broken};
 
 /// What does not need Redis is as fast as ever, on a busy machine; calls to it give up later.
@@ -74,12 +75,6 @@ impl Mirror {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-}
-
-/// What stands under a session's key.
-async fn document(redis: &mut MultiplexedConnection, session: &str) -> Option<Value> {
-    let text: Option<String> = redis.get(session).await.ok()?;
-    serde_json::from_str(&text?).ok()
 }
 
 /// Who is in the middle of what when Redis goes away.

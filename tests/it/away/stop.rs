@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::looks::{Ways, shared_neighbours};
-use crate::api::crash::{aftermath, people::Person};
+use crate::api::crash::{aftermath, people::Person, under_load::variable};
 use crate::harness::*;
 use crate::servers::{Conduct, Stub};
 
@@ -32,11 +34,7 @@ async fn stop_under_load(backends: Backends) {
     let screens = join_all(people.iter().map(|person| person.user.connect())).await;
 
     let stopping = async {
-        eventually("everybody was answered", async || {
-            let writes = |person: &Person| person.facts.borrow().len() >= 4;
-            people.iter().all(writes).then_some(())
-        })
-        .await;
+        everybody_was_answered(&people).await;
         let stopped_at = unix_now();
         let (status, took) = server.terminate().await;
         (stopped_at, status, took)
@@ -61,6 +59,47 @@ async fn stop_under_load(backends: Backends) {
     assert_eq!(told + found_no_port, people.len());
     server.restart().await;
     aftermath::check(&server, &people, stopped_at).await;
+}
+
+#[actix_rt::test]
+async fn what_was_acknowledged_is_there_although_an_orderly_stop_is_cut_short() {
+    let rounds: u64 = variable("KILL_ROUNDS").unwrap_or(3);
+    let seed: u64 = variable("KILL_SEED").unwrap_or_else(|| rand::rng().random());
+    println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let options = Options::on(Backends::Embedded).with("ASK_BURST", 100_000);
+    let server = options.with("ASKS_PER_SECOND", 100_000).start().await;
+
+    for round in 0..rounds {
+        let person = |index: u64| {
+            let user = server.user(&format!("round {round} person {index}"));
+            Person::new(user, round, random.random())
+        };
+        let people: Vec<Person> = (0..16).map(person).collect();
+        let cut_short_after = Duration::from_millis(random.random_range(0..450));
+        let stopping = async {
+            everybody_was_answered(&people).await;
+            server.tell_to_stop();
+            tokio::time::sleep(cut_short_after).await;
+            server.kill_while_it_stops();
+            unix_now()
+        };
+        let acting = join_all(people.iter().map(Person::act));
+        let (_, killed_at) = join(acting, stopping).await;
+
+        let told = people.iter().filter(|person| person.was_refused()).count();
+        println!("killed {cut_short_after:?} after SIGTERM, when {told} were told so");
+        server.restart().await;
+        aftermath::check(&server, &people, killed_at).await;
+    }
+}
+
+async fn everybody_was_answered(people: &[Person]) {
+    eventually("everybody was answered", async || {
+        let writes = |person: &Person| person.facts.borrow().len() >= 4;
+        people.iter().all(writes).then_some(())
+    })
+    .await;
 }
 
 /// People who open a connection for each request, one after the other, until they are refused.

@@ -9,7 +9,7 @@ use matchmaker::adapters::store::{
     POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,
 };
 use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
-use matchmaker::ports::Clock;
+use matchmaker::ports::{Clock, LiveState};
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
@@ -299,26 +299,49 @@ async fn a_group_that_meets_a_lock_is_tried_again() {
     assert_eq!(waiting.await, Ok(WriteOutcome::Stored));
 }
 
-#[tokio::test]
-async fn what_a_dead_server_is_about_to_commit_is_read_as_well() {
-    let store = Subject::on_postgres().await;
-    store.stores(up_to_match(1, [1, 2])).await;
+/// What is read as live while a server that died has `begun` something and commits it in the middle.
+async fn live_after_commit(store: &Subject, begun: &str) -> LiveState {
     let client = admin(store.database()).await;
-    let begun = "SET application_name = 'matchmaker'; BEGIN;
-        UPDATE matchmaker.matches SET confirmed_second = true";
-    client.batch_execute(begun).await.expect("no lock");
-
+    let ours = "SET application_name = 'matchmaker'; SET search_path = matchmaker; BEGIN";
+    let begun = client.batch_execute(&format!("{ours}; {begun}")).await;
+    begun.expect("no lock");
     let reading = tokio::spawn({
         let store = store.clone();
         async move { store.live().await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let waits = !reading.is_finished();
+    assert!(!reading.is_finished(), "it is waited for");
     client.batch_execute("COMMIT").await.expect("a commit");
-    let live = reading.await.expect("no panic");
+    reading.await.expect("no panic")
+}
 
-    assert!(waits);
+#[tokio::test]
+async fn what_a_dead_server_is_about_to_commit_is_read_as_well() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_match(1, [1, 2])).await;
+
+    let confirms = "UPDATE matches SET confirmed_second = true";
+    let live = live_after_commit(&store, confirms).await;
+
     assert_eq!(live.matches[0].confirmed, [false, true]);
+}
+
+#[tokio::test]
+async fn a_ticket_or_a_leave_that_a_dead_server_is_about_to_commit_is_read_as_well() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_session(1, [1, 2])).await;
+    store.stores([Write::OpenTicket(ticket(3))]).await;
+
+    let opens = "INSERT INTO tickets SELECT (jsonb_populate_record(tickets,
+            jsonb_build_object('id', gen_random_uuid(), 'user_id', 'somebody else'))).*
+        FROM tickets WHERE status = 'waiting'";
+    let opened = live_after_commit(&store, opens).await;
+    let leaves = "UPDATE sessions SET left_first_ms = opened_at_ms";
+    let left = live_after_commit(&store, leaves).await;
+
+    let mut users = opened.tickets.iter().map(|ticket| ticket.user.as_str());
+    assert!(users.any(|user| user == "somebody else"));
+    assert_eq!(left.sessions[0].record.left, [true, false]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@
 //! - `Server::metric`, `memory`, `connections`: what a server counts and what it uses.
 //! - [`scenes`]: a matched pair, an open session.
 //! - [`eventually`]: awaits a condition; nothing here sleeps for luck.
+//! - [`Database`]: a server's rows, read and changed behind its back.
 //! - [`Backends`]: what the server keeps its state in. `Server::start` and `Server::with` take
 //!   [`Backends::under_test`], so the whole suite runs again elsewhere without a changed test;
 //!   a test about the embedded default alone says [`Options::on`]`(Backends::Embedded)`, one about
@@ -37,6 +38,7 @@
 
 mod backends;
 mod clock;
+mod database;
 mod http;
 mod output;
 mod raw;
@@ -53,6 +55,7 @@ use std::time::{Duration, Instant};
 pub use awc::http::Method;
 pub use backends::{Backends, Neighbours};
 pub use clock::{unix_now, unix_seconds};
+pub use database::Database;
 pub use futures_util::future::join_all;
 pub use http::{Api, Reply, Request};
 pub use raw::{Raw, frame, upgrade};

@@ -171,6 +171,14 @@ impl Server {
         }
     }
 
+    /// SIGKILL in the middle of an orderly stop, which may be over by now.
+    pub fn kill_while_it_stops(&self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     /// Starts it again in the same folder, on a new port; a running one is killed before.
     pub async fn restart(&self) {
         self.kill();
@@ -236,11 +244,8 @@ impl Server {
 
     /// Awaits the end of a server that was told to stop.
     pub async fn end(&self) -> ExitStatus {
-        let limit = STOP_LIMIT * 2;
-        let ended = within(limit, "the server ends after SIGTERM", async || {
-            self.ended()
-        })
-        .await;
+        let what = "the server ends after SIGTERM";
+        let ended = within(STOP_LIMIT * 2, what, async || self.ended()).await;
         self.child.take();
         ended
     }
@@ -379,10 +384,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let check = self.final_check();
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.kill_while_it_stops();
         if std::thread::panicking() {
             eprintln!("{check:?}; {}", self.shown_output());
         } else if let Err(problem) = check {

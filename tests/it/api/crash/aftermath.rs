@@ -245,16 +245,25 @@ async fn confirmations_count(server: &Server, person: &Person, killed_at: f64) {
     }
 }
 
-/// An ask without an answer was stored or was not; either way the next one has a clear answer.
+/// An ask without an answer was stored or was not; either way the next one has a clear answer, and
+/// the ticket that it names is one that the server holds.
 async fn unanswered_ask_settles(person: &Person) {
     let kind = person.in_flight.borrow().as_ref().map(|write| write.kind);
     if let Some("ask" | "replace") = kind {
-        let reply = person.user.ask("Hard", "Elsewhere").await;
+        let bucket_of_ones_own = format!("Elsewhere of {}", person.user.id);
+        let reply = person.user.ask("Hard", &bucket_of_ones_own).await;
         let ticket = match reply.status {
             200 => text(&reply.json, "id"),
             _ => text(reply.expect(400), "request_id"),
         };
-        person.user.status(ticket).await.expect(200);
+        let withdrawn = person.user.cancel(ticket).await;
+        if withdrawn.status == 200 {
+            assert_eq!(person.user.state(ticket).await, "cancelled");
+        } else {
+            // Somebody who was put back just now may have been given this one as a partner.
+            withdrawn.expect_error(400, "Can only cancel pending requests");
+            assert_eq!(person.user.state(ticket).await, "matched");
+        }
     }
 }
 

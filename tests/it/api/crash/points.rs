@@ -96,6 +96,59 @@ async fn between_the_steps_of_asking_again_the_place_is_kept_and_nothing_is_told
 }
 
 #[actix_rt::test]
+async fn between_the_steps_of_asking_again_in_an_unanswered_match_the_match_stands() {
+    let server = Server::start().await;
+    for when in ["before", "after"] {
+        let step = format!("{when}:count_ask");
+        server.restart_until(&step).await;
+        let [first, second] = ["first", "second"].map(|name| format!("{name} {step}"));
+        let pair = scenes::pair(&server, &first, &second, &step).await;
+
+        let asked = pair.first.asking("Easy", &step).try_send().await;
+        server.crashes().await;
+        server.restart_for_good().await;
+
+        assert!(
+            asked.is_err(),
+            "nobody is told before it is stored: {asked:?}"
+        );
+        let again = pair.first.ask("Easy", &step).await;
+        assert_eq!(text(again.expect(200), "id"), pair.first_ticket);
+        assert_eq!(text(&again.json, "status"), "matched");
+        pair.open_session().await;
+    }
+}
+
+#[actix_rt::test]
+async fn between_the_steps_of_discarding_what_contradicts_itself_nobody_is_kept_out() {
+    let backends = Backends::under_test();
+    let server = Options::on(backends.clone()).start().await;
+    let database = Database::of(&server, &backends);
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    server.kill();
+    let id = database.id("id");
+    // Both tickets are in a match then that is over.
+    let ends = "UPDATE matches SET state = 'expired', ended_at_ms = expires_at_ms";
+    let ends = format!("{ends} WHERE {id} = '{}'", pair.match_id);
+    database.run(&ends).await;
+
+    for when in ["before", "after"] {
+        server.start_until(&format!("{when}:discard_ticket"));
+        server.crashes().await;
+    }
+    server.restart_for_good().await;
+
+    for (user, ticket) in [
+        (&pair.first, &pair.first_ticket),
+        (&pair.second, &pair.second_ticket),
+    ] {
+        assert_eq!(user.state(ticket).await, "cancelled");
+        let next = user.open_ticket("Easy", &user.id).await;
+        assert_eq!(user.state(&next).await, "pending");
+    }
+}
+
+#[actix_rt::test]
 async fn between_the_steps_of_replacing_a_ticket_exactly_one_of_the_two_is_live() {
     let server = Server::start().await;
     for when in ["before", "after"] {

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::aftermath;
+use super::announced::Announced;
 use super::people::Person;
 use crate::harness::*;
 
@@ -21,8 +22,10 @@ async fn what_was_acknowledged_survives_a_kill_at_a_random_moment() {
     let rounds: u64 = variable("KILL_ROUNDS").unwrap_or(3);
     let seed: u64 = variable("KILL_SEED").unwrap_or_else(|| rand::rng().random());
     println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
-    let options = Server::with("ASK_BURST", 100_000).with("ASKS_PER_SECOND", 100_000);
-    let server = options.start().await;
+    let backends = Backends::under_test();
+    let options = Options::on(backends.clone()).with("ASK_BURST", 100_000);
+    let server = options.with("ASKS_PER_SECOND", 100_000).start().await;
+    let mut announced = Announced::listen(&server, &backends).await;
 
     for round in 0..rounds {
         let people: Vec<Person> = (0..PEOPLE)
@@ -38,9 +41,11 @@ async fn what_was_acknowledged_survives_a_kill_at_a_random_moment() {
 
         aftermath::check(&server, &people, killed_at).await;
     }
+    announced.check(&server).await;
 }
 
-fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+/// What this variable of the environment says, if anything.
+pub fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(
         text.parse()
