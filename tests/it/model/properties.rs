@@ -75,6 +75,7 @@ pub fn all() -> Vec<Property<Setup>> {
         ),
         Property::always("G5: in the end every session is announced", announced),
         Property::always("in the end one server knows what is stored", settled),
+        Property::always("in the end somebody holds what is live", held),
     ];
     properties.extend(SIGHTS.map(|(name, sight)| Property::sometimes(name, sight)));
     properties
@@ -104,6 +105,30 @@ fn announced(_: &Setup, state: &State) -> bool {
         .iter()
         .all(|event| state.db.outbox.contains_key(event));
     no_others && (all || !state.is_quiet())
+}
+
+/// At rest every live ticket and every open match is held by a server that is up, and what both have
+/// confirmed is opened at the end of its window at the latest: servers hear of each other by then.
+fn held(_: &Setup, state: &State) -> bool {
+    if !state.is_quiet() {
+        return true;
+    }
+    let memories = || state.servers.iter().filter_map(|server| server.memory());
+    let tickets = state.db.live().all(|row| {
+        memories().any(|memory| match row.status {
+            Status::Matched(id) => memory.matches.contains_key(&id),
+            Status::Waiting | Status::Closed(_) => {
+                let claim = memory.roster.claim(&row.ticket.user);
+                let held = claim.map(|claim| (claim.place.ticket, claim.holder));
+                held == Some((row.ticket.id, Holder::Bucket))
+            }
+        })
+    });
+    let in_time = state.db.matches.values().all(|row| {
+        let open = row.state == MatchState::Open && row.proposal.expires_at <= state.now();
+        !(open && row.confirmed == [true, true])
+    });
+    tickets && in_time
 }
 
 /// At rest a server that is alone holds exactly the live tickets, each where its row says, and what

@@ -271,7 +271,7 @@ impl Database {
             confirmed,
             fates,
             opens,
-            ..
+            at,
         } = write
         else {
             unreachable!("the caller looked");
@@ -297,10 +297,17 @@ impl Database {
                 false => Judgement::Refuse(Refusal::NotOpen),
             };
         }
-        if !self.is_open(on, Condition::EndOpen, *match_id)
-            || !holds(Condition::EndConfirmed, same_confirmed)
-        {
+        if !self.is_open(on, Condition::EndOpen, *match_id) {
             return Judgement::Refuse(Refusal::NotOpen);
+        }
+        let in_time = *ending != Ending::Expired || row.proposal.expires_at <= *at;
+        if !holds(Condition::EndConfirmed, same_confirmed)
+            || !holds(Condition::EndInTime, in_time)
+        {
+            return Judgement::Refuse(Refusal::OpenOtherwise {
+                confirmed: row.confirmed,
+                expires_at: row.proposal.expires_at,
+            });
         }
         let ends = |id: TicketId| {
             let mut closed = tickets.iter().zip(fates.iter());

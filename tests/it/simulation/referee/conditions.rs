@@ -47,6 +47,8 @@ pub enum Condition {
     EndNoOtherLive,
     /// `EndMatch`: those have confirmed whose confirmations its writer knows, and nobody else.
     EndConfirmed,
+    /// `EndMatch`: the stored window is over, where time ends it.
+    EndInTime,
     /// `EndMatch`: one that has ended in this way is stored already.
     EndKnown,
     /// `EndMatch`: one that has ended is stored already only if the same have confirmed it.
@@ -75,7 +77,7 @@ pub enum Condition {
 
 impl Condition {
     /// Every one.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::OpenNoOtherLive,
         Self::OpenKnown,
         Self::CloseWaits,
@@ -98,6 +100,7 @@ impl Condition {
         Self::EndTickets,
         Self::EndNoOtherLive,
         Self::EndConfirmed,
+        Self::EndInTime,
         Self::EndKnown,
         Self::EndKnownConfirmed,
         Self::EndKnownWithTicket,

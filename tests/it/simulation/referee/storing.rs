@@ -1,7 +1,7 @@
 //! What a granted write changes, and whether it changes what must not change any more.
 
 use matchmaker::domain::{
-    EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId, TicketOutcome,
+    Ending, EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId, TicketOutcome,
     Write,
 };
 
@@ -42,8 +42,13 @@ impl Database {
                 tickets,
                 fates,
                 opens,
+                at,
                 ..
             } => {
+                let row = self.matches.get(match_id);
+                let early = *ending == Ending::Expired
+                    && row.is_some_and(|row| *at < row.proposal.expires_at);
+                self.breaks(early, Guarantee::TimeKept, "a window ended before its time");
                 self.of_open_match(*match_id, |row| {
                     row.state = MatchState::Ended(*ending);
                     row.put_back = put_back(fates);
