@@ -41,6 +41,7 @@ impl State {
             crashes: setup.crashes,
             lost: setup.lost,
             away: setup.away,
+            removals: setup.removals,
         };
         for server in 0..setup.servers {
             state.start(setup, server);

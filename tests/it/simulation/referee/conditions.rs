@@ -73,11 +73,15 @@ pub enum Condition {
     ExtendOpen,
     /// `ExtendMatch`: only once.
     ExtendOnce,
+    /// What marks an announcement as sent: it is not marked yet.
+    MarkUnsent,
+    /// What removes an announcement: it was sent, long ago.
+    RemoveSent,
 }
 
 impl Condition {
     /// Every one.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::OpenNoOtherLive,
         Self::OpenKnown,
         Self::CloseWaits,
@@ -113,6 +117,8 @@ impl Condition {
         Self::LeaveKnown,
         Self::ExtendOpen,
         Self::ExtendOnce,
+        Self::MarkUnsent,
+        Self::RemoveSent,
     ];
 }
 

@@ -1,8 +1,8 @@
 //! What a granted write changes, and whether it changes what must not change any more.
 
 use matchmaker::domain::{
-    Ending, EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId, TicketOutcome,
-    Write,
+    Ending, EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId,
+    TicketOutcome, Write,
 };
 
 use super::{Database, MatchRow, MatchState, OutboxRow, SessionRow, Status, TicketRow, put_back};
@@ -135,7 +135,8 @@ impl Database {
         };
         let announced = OutboxRow {
             session: session.id,
-            sent: false,
+            sent_at: None,
+            removed: false,
         };
         let twice = self.sessions.insert(session.id, row).is_some();
         let twice = self.outbox.insert(event, announced).is_some() || twice;
