@@ -76,7 +76,7 @@ async fn extend(matches: &mut [OpenMatch], store: &dyn Store, now: Timestamp) ->
         let outcomes = store_all(overdue.iter().map(write), store).await?;
         for (open, outcome) in overdue.iter_mut().zip(outcomes) {
             // Refused, it is over, or another server that began at the same time gave it as much:
-            // its end is refused in either case, and then tells.
+            // an end that comes too late or too early is refused, and the refusal tells.
             open.expires_at = expires_at;
             open.extended = true;
             if outcome != WriteOutcome::Stored {
