@@ -75,11 +75,12 @@ async fn extend(matches: &mut [OpenMatch], store: &dyn Store, now: Timestamp) ->
         };
         let outcomes = store_all(overdue.iter().map(write), store).await?;
         for (open, outcome) in overdue.iter_mut().zip(outcomes) {
-            if outcome == WriteOutcome::Stored {
-                open.expires_at = expires_at;
-                open.extended = true;
-            } else {
-                warn!(match_id = %open.id, "match {} got no more time: it is not open", open.id);
+            // Refused, it is over, or another server that began at the same time gave it as much:
+            // an end that comes too late or too early is refused, and the refusal tells.
+            open.expires_at = expires_at;
+            open.extended = true;
+            if outcome != WriteOutcome::Stored {
+                warn!(match_id = %open.id, "match {} got no more time here", open.id);
             }
         }
     }

@@ -128,7 +128,7 @@ pub enum Write {
         side: Side,
     },
     /// The end of a match without a session, if it is open and just these have confirmed it, and what
-    /// becomes of its tickets.
+    /// becomes of its tickets. Where time ends it, its stored window must be over.
     EndMatch {
         /// Which match.
         match_id: MatchId,
@@ -197,6 +197,14 @@ pub enum Refusal {
     NotWaiting(Vec<TicketId>),
     /// The match or session is not in the state that the write needs.
     NotOpen,
+    /// The match to be ended is open, but not as its writer knew it: others have confirmed it as
+    /// well, or its window ends later. Another server did that.
+    OpenOtherwise {
+        /// Whose confirmations are stored.
+        confirmed: [bool; 2],
+        /// When the window is over.
+        expires_at: Timestamp,
+    },
 }
 
 impl Refusal {
@@ -204,7 +212,7 @@ impl Refusal {
     pub fn names(&self, ticket: TicketId) -> bool {
         match self {
             Self::NotWaiting(tickets) => tickets.contains(&ticket),
-            Self::AlreadyLive { .. } | Self::NotOpen => false,
+            Self::AlreadyLive { .. } | Self::NotOpen | Self::OpenOtherwise { .. } => false,
         }
     }
 }

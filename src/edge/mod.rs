@@ -26,6 +26,7 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
+pub use calls::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
 pub use state::{Backend, Edge, Stage};
 
 use crate::settings::Origins;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
@@ -45,6 +46,9 @@ pub struct RelayOptions {
     pub poll_ms: u64,
     /// How long sent announcements are kept, in milliseconds.
     pub retention_ms: u64,
+    /// Decides the waits that are random, so that a test can run the same again; none: every relay
+    /// waits otherwise.
+    pub seed: Option<u64>,
 }
 
 impl Default for RelayOptions {
@@ -52,6 +56,7 @@ impl Default for RelayOptions {
         Self {
             poll_ms: 500,
             retention_ms: 24 * 3_600_000,
+            seed: None,
         }
     }
 }
@@ -69,6 +74,7 @@ pub struct OutboxRelay {
     unmarked: Vec<EventId>,
     failed_rounds: u32,
     away_ms: u64,
+    waits: StdRng,
     unroutable_warning: Warning,
     away_warning: Warning,
 }
@@ -112,6 +118,9 @@ impl OutboxRelay {
             unmarked: Vec::new(),
             failed_rounds: 0,
             away_ms: AWAY_FIRST_MS,
+            waits: options
+                .seed
+                .map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64),
             unroutable_warning: Warning::default(),
             away_warning: Warning::default(),
         }
@@ -179,7 +188,7 @@ impl OutboxRelay {
             return Ok(Next::GoOn);
         }
         let published = self.publisher.publish(&round.events).await;
-        let (now, jitter) = (self.clock.now(), rand::rng().random_range(0.8..1.2));
+        let (now, jitter) = (self.clock.now(), self.jitter());
         let verdicts = Verdicts::new(&round, &published, now, jitter);
         self.count(&verdicts);
         self.unmarked.extend(&verdicts.sent);
@@ -233,9 +242,14 @@ impl OutboxRelay {
         if self.away_warning.is_due() {
             warn!(reason = away.reason, "announcements wait: {away}");
         }
-        let wait_ms = (self.away_ms as f64 * rand::rng().random_range(0.8..1.2)) as u64;
+        let wait_ms = (self.away_ms as f64 * self.jitter()) as u64;
         self.away_ms = (self.away_ms * 2).min(AWAY_MAX_MS);
         Next::Retry(wait_ms)
+    }
+
+    /// Factor of a wait: relays that lost the same broker do not all come back at once.
+    fn jitter(&mut self) -> f64 {
+        self.waits.random_range(0.8..1.2)
     }
 
     async fn mark_sent(&mut self) -> Result<(), Away> {

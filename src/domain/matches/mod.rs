@@ -111,16 +111,22 @@ impl Match {
     /// A match read at start-up. [`Match::on_time`] takes it from there.
     #[must_use]
     pub fn with_confirmations(mut self, confirmed: [bool; 2]) -> Self {
+        self.learn(confirmed);
+        self
+    }
+
+    /// Takes over which confirmations are stored, of a match that nobody has ended.
+    fn learn(&mut self, confirmed: [bool; 2]) {
         self.confirmed = confirmed;
         for (ticket, confirmed) in self.tickets.iter_mut().zip(confirmed) {
             if confirmed {
                 ticket.silences = 0;
             }
         }
-        if confirmed == [true, true] {
-            self.phase = Phase::Opening(Opening::default());
-        }
-        self
+        self.phase = match confirmed {
+            [true, true] => Phase::Opening(Opening::default()),
+            _ => Phase::Proposed { again_at: None },
+        };
     }
 
     /// Its ids.

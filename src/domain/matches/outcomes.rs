@@ -6,7 +6,7 @@ use crate::domain::notices::{
 use crate::domain::sessions::{Session, SessionRecord};
 use crate::domain::tickets::TicketOutcome;
 use crate::domain::values::Timestamp;
-use crate::domain::writes::{Ending, Fate, Side, WriteOutcome};
+use crate::domain::writes::{Ending, Fate, Refusal, Side, WriteOutcome};
 
 use super::opening::Opening;
 use super::{EndedBy, Match, MatchCommand, MatchEffect, Phase, Writing};
@@ -22,6 +22,14 @@ impl Match {
             WriteOutcome::Stored => {
                 self.backoff.reset();
                 self.stored(writing, &mut effects);
+            }
+            WriteOutcome::Refused(Refusal::OpenOtherwise {
+                confirmed,
+                expires_at,
+            }) if self.is_news(&writing, *confirmed, *expires_at) => {
+                self.expires_at = self.expires_at.max(*expires_at);
+                self.learn(*confirmed);
+                self.decide_again(writing, &mut effects);
             }
             WriteOutcome::Refused(_) => self.lost(writing, &mut effects),
             WriteOutcome::Unavailable => self.unavailable(writing, now, &mut effects),
@@ -175,6 +183,39 @@ impl Match {
         }
         for parked in std::mem::take(&mut self.parked) {
             effects.push(parked.command.after_opening(&record));
+        }
+    }
+
+    /// Whether another server has added something to this match since it was read, so that its end
+    /// is to be decided again. Confirmations only grow and a window is extended once: that comes to
+    /// an end.
+    fn is_news(&self, writing: &Writing, confirmed: [bool; 2], expires_at: Timestamp) -> bool {
+        let ends = matches!(writing, Writing::End { .. });
+        let proposed = matches!(self.phase, Phase::Proposed { .. });
+        let kept = self
+            .confirmed
+            .into_iter()
+            .zip(confirmed)
+            .all(|(known, stored)| stored || !known);
+        let more = self.confirmed != confirmed || self.expires_at < expires_at;
+        ends && proposed && kept && more
+    }
+
+    /// What is known now may have another end, or none yet: whoever wanted one is heard again, and
+    /// time is asked next.
+    fn decide_again(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
+        let Writing::End { ending, asked, .. } = writing else {
+            return;
+        };
+        match (asked, ending) {
+            (EndedBy::Decline(call), Ending::Declined(side)) => {
+                let again = MatchCommand::Decline(self.user(side).clone(), call);
+                self.parked.push_front(again);
+            }
+            (EndedBy::Replace { call, .. } | EndedBy::Decline(call), _) => {
+                effects.push(MatchEffect::Reconsider(call));
+            }
+            (EndedBy::Time, _) => {}
         }
     }
 

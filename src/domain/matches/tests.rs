@@ -6,6 +6,7 @@ mod confirming;
 mod declining;
 mod expiring;
 mod opening;
+mod otherwise;
 mod refused;
 
 use super::*;

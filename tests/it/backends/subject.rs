@@ -335,7 +335,7 @@ pub fn proposal(number: u64, tickets: [u64; 2]) -> Proposal {
         tickets: tickets.map(ticket_id),
         users: tickets.map(user),
         proposed_at: at_ms(5_000),
-        expires_at: at_ms(125_000),
+        expires_at: at_ms(8_000),
     }
 }
 

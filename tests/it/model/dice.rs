@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 use super::setup::wish;
-use crate::simulation::referee::{Conditions, Database, Status};
+use crate::simulation::referee::{Conditions, Database, MatchState, Status};
 
 const USERS: u128 = 3;
 const TICKETS_OF_USER: u128 = 3;
@@ -105,7 +105,16 @@ impl Dice {
 
     /// A write that was granted before; an end perhaps as a server writes it that knows otherwise.
     fn again(&mut self, db: &Database) -> Option<Write> {
-        let mut write = self.granted.choose(&mut self.random)?.clone();
+        // Ends have the most to be told apart by.
+        let ends = self.granted.iter();
+        let ends = ends.filter(|write| matches!(write, Write::EndMatch { .. }));
+        let ends: Vec<&Write> = ends.collect();
+        let end = self.random.random_bool(0.3);
+        let end = end.then(|| ends.choose(&mut self.random)).flatten();
+        let mut write = match end {
+            Some(end) => (*end).clone(),
+            None => self.granted.choose(&mut self.random)?.clone(),
+        };
         match &mut write {
             Write::DiscardTicket { ticket, .. } => {
                 let matched = matches!(db.status(*ticket), Some(Status::Matched(_)));
@@ -189,7 +198,7 @@ impl Dice {
             },
             _ => Write::ExtendMatch {
                 match_id,
-                expires_at: at,
+                expires_at: at.plus_ms(self.random.random_range(0..20)),
             },
         }
     }
@@ -282,6 +291,12 @@ impl Dice {
     }
 
     fn open_session(&mut self, db: &Database, match_id: MatchId) -> Write {
+        // Sometimes too late, for one that both confirmed and that was given up.
+        let given_up = db.matches.iter().find(|(_, row)| {
+            row.confirmed == [true, true] && matches!(row.state, MatchState::Ended(_))
+        });
+        let given_up = given_up.filter(|_| self.random.random_bool(0.3));
+        let match_id = given_up.map_or(match_id, |(id, _)| *id);
         let members = self.members(db, match_id);
         let id = match db.matches.get(&match_id) {
             Some(row) if self.often() => row.proposal.session,

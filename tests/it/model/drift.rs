@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use matchmaker::domain::{TicketOutcome, WriteOutcome};
-use matchmaker::ports::{StoredMatchState, StoredStatus};
+use matchmaker::domain::{EventId, TicketOutcome, Timestamp, WriteOutcome};
+use matchmaker::ports::{Outbox, StoredMatchState, StoredStatus};
 
 use super::dice::Dice;
 use crate::backends::subject::Subject;
@@ -35,10 +35,64 @@ fn the_random_writes_would_tell_if_a_store_had_one_condition_less() {
                 before.clone().apply_on(conditions, &write) != expected
             }));
         }
+        let expected = sent_and_removed(&mut db.clone(), Conditions::OF_THE_STORES);
+        told.extend(Condition::ALL.into_iter().filter(|condition| {
+            let conditions = Conditions::OF_THE_STORES.without(*condition);
+            sent_and_removed(&mut db.clone(), conditions) != expected
+        }));
     }
     let untold = Condition::ALL.into_iter();
     let untold: Vec<Condition> = untold.filter(|one| !told.contains(one)).collect();
     assert_eq!(untold, []);
+}
+
+/// When announcements are marked as sent, and those before which time they are removed.
+const EARLY: Timestamp = Timestamp::from_ms(1_000_000);
+const LATE: Timestamp = Timestamp::from_ms(2_000_000);
+
+/// Which announcements are marked early, and which late: one of three twice, one of three never.
+fn marked(db: &Database) -> [(Vec<EventId>, Timestamp); 2] {
+    let every_third = |which: &[usize]| {
+        let events = db.outbox.keys().enumerate();
+        let events = events.filter(|(number, _)| which.contains(&(number % 3)));
+        events.map(|(_, event)| *event).collect()
+    };
+    [(every_third(&[0]), EARLY), (every_third(&[0, 1]), LATE)]
+}
+
+/// Marks and removes; answers how many were removed, and what is unsent.
+fn sent_and_removed(db: &mut Database, on: Conditions) -> (usize, BTreeSet<EventId>) {
+    for (events, at) in marked(db) {
+        events.iter().for_each(|event| db.mark_sent(on, *event, at));
+    }
+    let events: Vec<EventId> = db.outbox.keys().copied().collect();
+    let removed = events
+        .iter()
+        .filter(|event| db.remove_sent(on, **event, LATE));
+    (removed.count(), db.unsent().collect())
+}
+
+/// The same in the store, whose other lives have nothing left that was sent early.
+async fn compare_outbox(store: &Subject, db: &mut Database, life: u64) {
+    let outbox = store.outbox();
+    let events: BTreeSet<EventId> = db.outbox.keys().copied().collect();
+    let unsent = async || -> BTreeSet<EventId> {
+        let due = outbox
+            .due(LATE, usize::MAX)
+            .await
+            .expect("the store answers");
+        let ids = due.into_iter().map(|announcement| announcement.id);
+        ids.filter(|id| events.contains(id)).collect()
+    };
+    assert_eq!(unsent().await, db.unsent().collect(), "life {life}");
+    for (events, at) in marked(db) {
+        let marked = outbox.mark_sent(&events, at).await;
+        marked.expect("the store answers");
+    }
+    let removed = outbox.remove_sent(LATE, usize::MAX).await;
+    let stored = (removed.expect("the store answers"), unsent().await);
+    let expected = sent_and_removed(db, Conditions::OF_THE_STORES);
+    assert_eq!(stored, expected, "life {life}");
 }
 
 async fn compare(store: &Subject) {
@@ -59,6 +113,7 @@ async fn compare(store: &Subject) {
             }
         }
         compare_rows(store, &db, life).await;
+        compare_outbox(store, &mut db, life).await;
     }
     assert!(granted > 400 && refused > 400, "{granted} {refused}");
 }

@@ -41,6 +41,7 @@ impl State {
             crashes: setup.crashes,
             lost: setup.lost,
             away: setup.away,
+            removals: setup.removals,
         };
         for server in 0..setup.servers {
             state.start(setup, server);
@@ -72,7 +73,8 @@ impl State {
         }
     }
 
-    /// One of those windows gets more time, unless the match is not open any more.
+    /// One of those windows gets more time, unless the match is not open any more or another server
+    /// that begins gave it some: the own grace is counted in either case.
     pub fn extend(&mut self, setup: &Setup, server: usize, id: MatchId) {
         let taken = std::mem::replace(&mut self.servers[server], Sealed::new(Server::Down));
         let Server::Starting {
@@ -83,11 +85,9 @@ impl State {
             unreachable!("only who starts extends");
         };
         let errand = extending.remove(&id).expect("it was listed");
-        let outcome = self
-            .db
+        self.db
             .change(|db| db.apply_on(setup.conditions, &errand.write));
-        if outcome == WriteOutcome::Stored
-            && let Write::ExtendMatch { expires_at, .. } = errand.write
+        if let Write::ExtendMatch { expires_at, .. } = errand.write
             && let Some(row) = read.matches.get_mut(&id)
         {
             row.proposal.expires_at = expires_at;

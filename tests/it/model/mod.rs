@@ -10,13 +10,14 @@
 //! the other and expects that to be found; [`drift`] compares the referee with the stores. With
 //! `MODEL_DEPTH=full` much larger worlds are explored, which takes minutes with `--release`.
 //!
-//! Not modelled: places and fairness, permits, callers that hang up, full queues, mirrors, tokens,
-//! and writes of a dead server that reach the rows later than a new life has read them, which a
-//! second server that is slow stands for.
+//! Not modelled: places and fairness, tickets that start-up discards, permits, callers that hang up,
+//! full queues, mirrors, tokens, and writes of a dead server that reach the rows later than a new
+//! life has read them, which a second server that is slow stands for.
 
 mod dice;
 mod drift;
 mod life;
+mod opening;
 mod properties;
 mod protocol;
 mod refutations;

@@ -1,7 +1,7 @@
 //! What must hold whatever happens, and what has to happen at least once.
 
 use matchmaker::domain::bucket::Bucket;
-use matchmaker::domain::{Ending, Guarantee, Holder, TicketOutcome};
+use matchmaker::domain::{Ending, EventId, Guarantee, Holder, TicketOutcome, Write};
 use stateright::Property;
 
 use super::setup::Setup;
@@ -11,7 +11,7 @@ use crate::simulation::referee::{MatchRow, MatchState, Status, TicketRow};
 type Sight = fn(&Setup, &State) -> bool;
 
 /// What has to happen in some order, or nothing is said about it.
-pub const SIGHTS: [(&str, Sight); 7] = [
+pub const SIGHTS: [(&str, Sight); 11] = [
     ("a session is open and announced at rest", |_, state| {
         !state.db.outbox.is_empty() && state.is_quiet()
     }),
@@ -38,7 +38,65 @@ pub const SIGHTS: [(&str, Sight); 7] = [
     ("a ticket is replaced", |_, state| {
         has_closed(state, TicketOutcome::Replaced)
     }),
+    ("a waiting ticket expires", |_, state| {
+        let expired = Status::Closed(TicketOutcome::Expired);
+        let mut tickets = state.db.tickets.values();
+        tickets.any(|row| {
+            let silent = |of: &MatchRow| of.proposal.tickets.contains(&row.ticket.id);
+            row.status == expired && !has_match(state, |of| ends_silent(of) && silent(of))
+        })
+    }),
+    ("a second silence ends a ticket", |_, state| {
+        has_match(state, ends_silent)
+    }),
+    ("a ticket is asked for again", |_, state| {
+        let mut tickets = state.db.tickets.values();
+        tickets.any(|row| row.ticket.asks > 0)
+    }),
+    ("the broker gets an announcement twice", |_, state| {
+        // Whoever sends it next does not know that it was sent.
+        let known = |event: &EventId| {
+            let mut memories = state.servers.iter().filter_map(|server| server.memory());
+            memories.any(|memory| memory.to_mark.contains(event))
+        };
+        let mut unsent = state.db.unsent();
+        unsent.any(|event| state.published.contains(&event) && !known(&event))
+    }),
 ];
+
+/// Kinds of writes that are under way somewhere, by the word with which their conditions begin.
+pub const JUDGED: [(&str, Sight); 6] = [
+    ("Replace", |_, state| {
+        is_writing(state, |write| matches!(write, Write::ReplaceTicket { .. }))
+    }),
+    ("Propose", |_, state| {
+        is_writing(state, |write| matches!(write, Write::ProposeMatch(_)))
+    }),
+    ("End", |_, state| {
+        is_writing(state, |write| matches!(write, Write::EndMatch { .. }))
+    }),
+    ("Session", |_, state| {
+        is_writing(state, |write| matches!(write, Write::OpenSession { .. }))
+    }),
+    ("Leave", |_, state| {
+        is_writing(state, |write| matches!(write, Write::LeaveSession { .. }))
+    }),
+    ("Mark", |_, state| {
+        let mut memories = state.servers.iter().filter_map(|server| server.memory());
+        memories.any(|memory| !memory.to_mark.is_empty())
+    }),
+];
+
+fn is_writing(state: &State, sight: fn(&Write) -> bool) -> bool {
+    let memories = state.servers.iter().filter_map(|server| server.memory());
+    let mut errands = memories.flat_map(|memory| memory.errands.values());
+    errands.any(|errand| sight(&errand.write))
+}
+
+/// Whether the window ran out and somebody was silent for the second time.
+fn ends_silent(row: &MatchRow) -> bool {
+    row.state == MatchState::Ended(Ending::Expired) && row.put_back != [true, true]
+}
 
 fn has_match(state: &State, sight: impl Fn(&MatchRow) -> bool) -> bool {
     state.db.matches.values().any(sight)
@@ -75,8 +133,10 @@ pub fn all() -> Vec<Property<Setup>> {
         ),
         Property::always("G5: in the end every session is announced", announced),
         Property::always("in the end one server knows what is stored", settled),
+        Property::always("in the end somebody holds what is live", held),
     ];
-    properties.extend(SIGHTS.map(|(name, sight)| Property::sometimes(name, sight)));
+    let sights = SIGHTS.into_iter().chain(JUDGED);
+    properties.extend(sights.map(|(name, sight)| Property::sometimes(name, sight)));
     properties
 }
 
@@ -97,13 +157,37 @@ fn confirmed_matches_open(state: &State) -> bool {
 
 /// At rest every announcement has reached the broker; none has that is not of a session.
 fn announced(_: &Setup, state: &State) -> bool {
-    let events = || state.db.outbox.keys();
-    let all = events().all(|event| state.published.contains(event));
+    let mut events = state.db.outbox.keys();
+    let all = events.all(|event| state.published.contains(event));
     let no_others = state
         .published
         .iter()
         .all(|event| state.db.outbox.contains_key(event));
     no_others && (all || !state.is_quiet())
+}
+
+/// At rest every live ticket and every open match is held by a server that is up, and what both have
+/// confirmed is opened at the end of its window at the latest: servers hear of each other by then.
+fn held(_: &Setup, state: &State) -> bool {
+    if !state.is_quiet() {
+        return true;
+    }
+    let memories = || state.servers.iter().filter_map(|server| server.memory());
+    let tickets = state.db.live().all(|row| {
+        memories().any(|memory| match row.status {
+            Status::Matched(id) => memory.matches.contains_key(&id),
+            Status::Waiting | Status::Closed(_) => {
+                let claim = memory.roster.claim(&row.ticket.user);
+                let held = claim.map(|claim| (claim.place.ticket, claim.holder));
+                held == Some((row.ticket.id, Holder::Bucket))
+            }
+        })
+    });
+    let in_time = state.db.matches.values().all(|row| {
+        let open = row.state == MatchState::Open && row.proposal.expires_at <= state.now();
+        !(open && row.confirmed == [true, true])
+    });
+    tickets && in_time
 }
 
 /// At rest a server that is alone holds exactly the live tickets, each where its row says, and what

@@ -3,9 +3,10 @@
 use matchmaker::domain::{EventId, Guarantee, MatchId, UserId, WriteOutcome};
 use stateright::{Model, Property};
 
+use super::opening::Reached;
 use super::properties;
 use super::sealed::Sealed;
-use super::setup::{Setup, user};
+use super::setup::{Setup, at_step, user};
 use super::state::{Memory, Owner, Server, State, Want};
 use super::turn::Turn;
 
@@ -25,6 +26,8 @@ pub enum Action {
     Away(usize, Owner),
     /// A question is found, or cannot be had now.
     Question(usize, MatchId, bool),
+    /// A session is shared, or cannot be now, or nobody hears of it.
+    Share(usize, MatchId, Reached),
     /// A server dies with all that it has in memory and under way.
     Crash(usize),
     Start(usize),
@@ -40,6 +43,8 @@ pub enum Action {
     /// An announcement reaches the broker, but the confirmation is lost.
     PublishUnheard(usize, EventId),
     Mark(usize, EventId),
+    /// An announcement that was sent long ago is removed.
+    Remove(EventId),
 }
 
 /// `Want` as an action: comparable and readable.
@@ -79,12 +84,16 @@ impl Model for Setup {
                 actions.push(Action::Crash(server));
             }
         }
+        if state.removals > 0 {
+            actions.extend(state.db.outbox.keys().map(|event| Action::Remove(*event)));
+        }
         let waits = state.db.live().next().is_some()
             || state.servers.iter().any(|server| {
                 let memory = server.memory();
                 memory.is_some_and(|memory| !memory.errands.is_empty())
             });
-        if state.step < self.steps && waits {
+        let is_kept = self.removals > 0 && state.db.outbox.values().any(|row| !row.removed);
+        if state.step < self.steps && (waits || is_kept) {
             actions.push(Action::Time);
         }
     }
@@ -122,10 +131,11 @@ impl Model for Setup {
             }
             Action::Question(server, id, found) => {
                 state.away -= u8::from(!found);
-                self.turn(&mut state, server, |turn| {
-                    turn.memory.questions.remove(&id);
-                    turn.found(id, found);
-                });
+                self.turn(&mut state, server, |turn| turn.found(id, found));
+            }
+            Action::Share(server, id, reached) => {
+                state.away -= u8::from(reached != Reached::Heard);
+                self.turn(&mut state, server, |turn| turn.shared(id, reached));
             }
             Action::Crash(server) => {
                 state.crashes -= 1;
@@ -142,10 +152,21 @@ impl Model for Setup {
             Action::PublishUnheard(_, event) => publish(&mut state, event),
             Action::Mark(server, event) => {
                 in_memory(&mut state, server, |memory| memory.to_mark.remove(&event));
-                state.db.change(|db| {
-                    let row = db.outbox.get_mut(&event);
-                    row.expect("rows are not removed").sent = true;
-                });
+                // When it was matters only where it is removed some day.
+                let at = at_step(if self.removals > 0 { state.step } else { 0 });
+                state
+                    .db
+                    .change(|db| db.mark_sent(self.conditions, event, at));
+            }
+            Action::Remove(event) => {
+                let now = state.now();
+                let removed = state
+                    .db
+                    .change(|db| db.remove_sent(self.conditions, event, now));
+                if !removed {
+                    return None;
+                }
+                state.removals -= 1;
             }
         }
         Some(state)
@@ -204,13 +225,20 @@ impl Setup {
                 actions.push(Action::Question(server, *id, false));
             }
         }
+        for id in memory.sharing.keys() {
+            actions.push(Action::Share(server, *id, Reached::Heard));
+            if state.away > 0 {
+                actions.push(Action::Share(server, *id, Reached::Unheard));
+                actions.push(Action::Share(server, *id, Reached::Away));
+            }
+        }
         if memory.is_due(state.now()) {
             actions.push(Action::Timers(server));
         }
         for (event, row) in &state.db.outbox {
             if memory.to_mark.contains(event) {
                 actions.push(Action::Mark(server, *event));
-            } else if !row.sent {
+            } else if row.is_unsent() {
                 actions.push(Action::Publish(server, *event));
                 if !state.published.contains(event) {
                     actions.push(Action::PublishUnheard(server, *event));
@@ -246,7 +274,14 @@ fn find_want(state: &State, server: usize, number: usize, wanted: Wanted) -> Opt
     let caller = user(number);
     let is_member = |users: [&UserId; 2]| users.contains(&&caller);
     match wanted {
-        Wanted::Ask(bucket) => Some(Want::Ask { bucket }),
+        Wanted::Ask(bucket) => {
+            let first = Want::Ask {
+                bucket,
+                again: false,
+            };
+            let again = memory.calls.contains_key(&first.call(number));
+            Some(Want::Ask { bucket, again })
+        }
         Wanted::Withdraw => {
             let claim = memory.roster.claim(&caller)?;
             Some(Want::Withdraw(claim.place.ticket))

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use super::setup::{Begin, Deed, Setup};
 use super::{Order, search};
 use crate::simulation::referee::Condition;
-use Expected::{NotNeeded, Refuted};
+use Expected::{DefendedTwice, NotModelled, Refuted};
 
 /// What leaving out a condition leads to.
 enum Expected {
     /// A guarantee is broken in this world.
     Refuted(Setup),
-    /// No guarantee is broken, for this reason.
-    NotNeeded(&'static str),
+    /// No guarantee is broken, for this reason, in these worlds, in which such writes are judged.
+    DefendedTwice(&'static str, &'static [Setup]),
+    /// No world leads there, for this reason.
+    NotModelled(&'static str),
 }
 
 const ANSWERS: &[Deed] = &[Deed::Confirm, Deed::Decline];
@@ -103,6 +105,37 @@ const RESTARTS: Setup = Setup {
     ..two(Begin::Matched)
 };
 
+/// One server; somebody leaves, and an answer is lost.
+const LEAVING: Setup = Setup {
+    deeds: &[Deed::Leave],
+    ..one(Begin::InSession)
+};
+/// Both servers send the same announcement, and what was sent is removed some day.
+const ANNOUNCING: Setup = Setup {
+    acts: 0,
+    crashes: 1,
+    steps: 1,
+    removals: 1,
+    ..two(Begin::InSession)
+};
+
+const WORLDS: [Setup; 14] = [
+    LOST_WITHDRAWAL,
+    LOST_ANSWER,
+    LOST_REPLACEMENT,
+    TWO_ASKS,
+    ONE_WAITS,
+    YOUNGER_WAITS,
+    MATCH,
+    MATCH_IN_TIME,
+    SILENCES,
+    MATCH_AND_ASK,
+    OPENING,
+    RESTARTS,
+    LEAVING,
+    ANNOUNCING,
+];
+
 /// What each condition is for.
 fn expected(condition: Condition) -> Expected {
     match condition {
@@ -123,35 +156,70 @@ fn expected(condition: Condition) -> Expected {
         // That the same have confirmed is not enough: fates follow from earlier silences as well.
         Condition::EndKnownSameFates => Refuted(SILENCES),
         Condition::SessionOpen => Refuted(OPENING),
-        Condition::ExtendOpen | Condition::ExtendOnce => Refuted(RESTARTS),
-        Condition::ReplaceSameUser => {
-            NotNeeded("a roster hands an ask to the ticket that the same user claims")
-        }
-        Condition::ReplaceNoOtherLive => NotNeeded(
-            "the old ticket waits, so it is the only live one, and the same write ends it",
+        Condition::ExtendOpen | Condition::ExtendOnce | Condition::EndInTime => Refuted(RESTARTS),
+        Condition::RemoveSent => Refuted(ANNOUNCING),
+        Condition::DiscardLive | Condition::DiscardKnown => NotModelled(
+            "only rows that contradict each other are discarded, and no write makes any",
         ),
-        Condition::DiscardLive | Condition::DiscardKnown => {
-            NotNeeded("only rows that contradict each other are discarded, and no write makes any")
+        other => defended_twice(other),
+    }
+}
+
+/// Why a condition is not needed.
+fn defended_twice(condition: Condition) -> Expected {
+    match condition {
+        Condition::ReplaceSameUser => DefendedTwice(
+            "a roster hands an ask to the ticket that the same user claims",
+            &[LOST_REPLACEMENT, ONE_WAITS],
+        ),
+        Condition::ReplaceNoOtherLive => DefendedTwice(
+            "the old ticket waits, so it is the only live one, and the same write ends it",
+            &[LOST_REPLACEMENT, ONE_WAITS],
+        ),
+        Condition::ProposeDistinct => DefendedTwice(
+            "a bucket pairs two tickets of two users",
+            &[LOST_ANSWER, YOUNGER_WAITS],
+        ),
+        Condition::ProposeOwners => DefendedTwice(
+            "a ticket's user never changes",
+            &[LOST_ANSWER, YOUNGER_WAITS],
+        ),
+        Condition::ProposeSessionUnique => {
+            DefendedTwice("ids are made once", &[LOST_ANSWER, YOUNGER_WAITS])
         }
-        Condition::ProposeDistinct => NotNeeded("a bucket pairs two tickets of two users"),
-        Condition::ProposeOwners => NotNeeded("a ticket's user never changes"),
-        Condition::ProposeSessionUnique => NotNeeded("ids are made once"),
-        Condition::EndTickets => NotNeeded("the tickets of a match never change"),
-        Condition::EndNoOtherLive => {
-            NotNeeded("the match is open, so the only live ticket is the one that the write ends")
-        }
-        Condition::EndKnownConfirmed => NotNeeded(
+        Condition::EndTickets => DefendedTwice(
+            "the tickets of a match never change",
+            &[MATCH_IN_TIME, RESTARTS],
+        ),
+        Condition::EndNoOtherLive => DefendedTwice(
+            "the match is open, so the only live ticket is the one that the write ends",
+            &[MATCH_AND_ASK],
+        ),
+        Condition::EndKnownConfirmed => DefendedTwice(
             "what users are told follows from the fates, which are compared; without it, memory \
              would count as silent who was not",
+            &[LOST_ANSWER, MATCH_IN_TIME, RESTARTS],
         ),
-        Condition::SessionBothConfirmed => {
-            NotNeeded("memory counts stored confirmations only, and none is ever taken back")
+        Condition::SessionBothConfirmed => DefendedTwice(
+            "memory counts stored confirmations only, and none is ever taken back",
+            &[LOST_ANSWER, MATCH_IN_TIME, OPENING],
+        ),
+        Condition::SessionOfMatch => DefendedTwice(
+            "the ids of a match never change",
+            &[LOST_ANSWER, MATCH_IN_TIME],
+        ),
+        Condition::SessionUnique => DefendedTwice(
+            "a match that is open has no session, and that it is open is checked",
+            &[LOST_ANSWER, MATCH_IN_TIME],
+        ),
+        Condition::LeaveKnown => {
+            DefendedTwice("a session is in memory after it is stored", &[LEAVING])
         }
-        Condition::SessionOfMatch => NotNeeded("the ids of a match never change"),
-        Condition::SessionUnique => {
-            NotNeeded("a match that is open has no session, and that it is open is checked")
-        }
-        Condition::LeaveKnown => NotNeeded("a session is in memory after it is stored"),
+        Condition::MarkUnsent => DefendedTwice(
+            "what is marked again is only kept a little longer",
+            &[ANNOUNCING],
+        ),
+        other => unreachable!("{other:?} is needed"),
     }
 }
 
@@ -174,26 +242,14 @@ fn leaving_out_any_one_condition_is_found() {
             needed.insert(condition);
         }
     }
-    assert_eq!(needed.len(), 20);
+    assert_eq!(needed.len(), 22);
 }
 
 #[test]
 fn the_same_worlds_keep_the_guarantees_with_all_conditions() {
-    let mut worlds = BTreeSet::new();
-    for setup in Condition::ALL
-        .into_iter()
-        .filter_map(|condition| match expected(condition) {
-            Refuted(setup) => Some(setup),
-            NotNeeded(_) => None,
-        })
-    {
-        if worlds.insert(format!("{setup} {:?}", setup.begin)) {
-            assert_eq!(
-                search(setup, Order::ShortestFirst).failures,
-                [""; 0],
-                "{setup}"
-            );
-        }
+    for setup in WORLDS {
+        let failures = search(setup, Order::ShortestFirst).failures;
+        assert_eq!(failures, [""; 0], "{setup}");
     }
 }
 
@@ -201,11 +257,29 @@ fn the_same_worlds_keep_the_guarantees_with_all_conditions() {
 #[test]
 fn leaving_out_a_condition_that_is_defended_twice_changes_nothing() {
     for condition in Condition::ALL {
-        if let NotNeeded(reason) = expected(condition) {
-            for setup in [LOST_ANSWER, YOUNGER_WAITS, MATCH_IN_TIME, RESTARTS] {
-                let found = search(without(setup, condition), Order::ShortestFirst);
-                assert_eq!(found.failures, [""; 0], "{condition:?}: {reason}");
-            }
+        let DefendedTwice(reason, worlds) = expected(condition) else {
+            continue;
+        };
+        let (name, mut judged) = (format!("{condition:?}"), false);
+        for setup in worlds {
+            let found = search(without(*setup, condition), Order::ShortestFirst);
+            assert_eq!(found.failures, [""; 0], "{name}: {reason}");
+            judged |= found.seen.iter().any(|kind| name.starts_with(kind));
         }
+        assert!(judged, "{name} is asked for in none of its worlds");
     }
+}
+
+#[test]
+fn no_condition_but_those_of_discarded_tickets_is_left_to_other_tests() {
+    let unmodelled: Vec<Condition> = Condition::ALL
+        .into_iter()
+        .filter(
+            |condition| matches!(expected(*condition), NotModelled(reason) if !reason.is_empty()),
+        )
+        .collect();
+    assert_eq!(
+        unmodelled,
+        [Condition::DiscardLive, Condition::DiscardKnown]
+    );
 }

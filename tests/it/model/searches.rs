@@ -11,7 +11,7 @@ const ALL: &[Deed] = &[Deed::Withdraw, Deed::Confirm, Deed::Decline, Deed::Leave
 const ANSWERS: &[Deed] = &[Deed::Confirm, Deed::Decline];
 
 /// One server on the conditions of the stores as they are.
-const ALONE: [Setup; 6] = [
+const ALONE: [Setup; 9] = [
     Setup {
         crashes: 1,
         asks: 1,
@@ -61,10 +61,37 @@ const ALONE: [Setup; 6] = [
         deeds: &[Deed::Withdraw, Deed::Confirm, Deed::Decline],
         ..alone("three want two places", Begin::Empty)
     },
+    Setup {
+        users: 1,
+        buckets: 2,
+        lost: 1,
+        steps: 1,
+        asks: 2,
+        acts: 1,
+        deeds: &[Deed::Withdraw],
+        ..alone("asking twice at once", Begin::Empty)
+    },
+    Setup {
+        buckets: 2,
+        asks: 2,
+        ..alone("asking twice from a match", Begin::Matched)
+    },
+    Setup {
+        steps: 1,
+        acts: 1,
+        deeds: ANSWERS,
+        ..alone("silent for the second time", Begin::SilentBefore)
+    },
 ];
 
 /// Two servers that believe the same: what the stores check keeps every guarantee.
-const TWO: [Setup; 9] = [
+const TWO: [Setup; 10] = [
+    Setup {
+        lost: 1,
+        acts: 1,
+        deeds: &[Deed::Withdraw],
+        ..two("withdrawing", Begin::Alone(0))
+    },
     Setup {
         crashes: 1,
         lost: 1,
@@ -100,11 +127,12 @@ const TWO: [Setup; 9] = [
         crashes: 1,
         steps: 1,
         acts: 1,
-        deeds: ALL,
+        deeds: &[Deed::Confirm],
         ..two("a window runs out", Begin::Matched)
     },
     Setup {
         buckets: 2,
+        lost: 1,
         asks: 1,
         acts: 1,
         deeds: &[Deed::Decline],
@@ -124,7 +152,14 @@ const TWO: [Setup; 9] = [
 ];
 
 /// For the long campaign.
-const FULL: [Setup; 8] = [
+const FULL: [Setup; 9] = [
+    Setup {
+        crashes: 1,
+        steps: 1,
+        acts: 1,
+        deeds: ALL,
+        ..two("a window runs out, whatever they do", Begin::Matched)
+    },
     Setup {
         crashes: 1,
         lost: 1,
@@ -184,6 +219,7 @@ const FULL: [Setup; 8] = [
     },
     Setup {
         users: 3,
+        crashes: 1,
         asks: 1,
         acts: 1,
         deeds: ALL,
@@ -215,12 +251,18 @@ fn explore(setups: &[Setup], order: Order) -> (usize, BTreeSet<&'static str>) {
     (states, seen)
 }
 
+/// What has to happen and has not.
+fn unseen(seen: &BTreeSet<&'static str>) -> Vec<&'static str> {
+    let all = SIGHTS.into_iter().map(|(name, _)| name);
+    all.filter(|name| !seen.contains(name)).collect()
+}
+
 #[test]
 fn one_server_keeps_the_guarantees_in_whatever_order_things_happen() {
     let (states, seen) = explore(&ALONE, Order::ShortestFirst);
 
     assert!(states > 50_000, "only {states} states");
-    assert_eq!(seen, SIGHTS.map(|(name, _)| name).into());
+    assert_eq!(unseen(&seen), [""; 0]);
 }
 
 #[test]
@@ -228,7 +270,7 @@ fn two_servers_that_own_the_same_bucket_keep_the_guarantees() {
     let (states, seen) = explore(&TWO, Order::ShortestFirst);
 
     assert!(states > 30_000, "only {states} states");
-    assert_eq!(seen, SIGHTS.map(|(name, _)| name).into());
+    assert_eq!(unseen(&seen), [""; 0]);
 }
 
 #[test]

@@ -61,10 +61,12 @@ pub struct Setup {
     pub crashes: u8,
     /// How often a commit happens whose answer is lost.
     pub lost: u8,
-    /// How often the store or a question cannot be had.
+    /// How often the store, a question or the shared sessions cannot be had.
     pub away: u8,
     /// How often time goes on.
     pub steps: u8,
+    /// How many announcements are removed.
+    pub removals: u8,
     /// How often each user asks.
     pub asks: u8,
     /// How often each user does one of `deeds`.
@@ -86,6 +88,7 @@ impl Setup {
             lost: 0,
             away: 0,
             steps: 0,
+            removals: 0,
             asks: 0,
             acts: 0,
             deeds: &[],

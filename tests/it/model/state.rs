@@ -8,8 +8,8 @@ use matchmaker::domain::bucket::Bucket;
 use matchmaker::domain::limits::RETRY_MAX_MS;
 use matchmaker::domain::matches::Match;
 use matchmaker::domain::{
-    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, TicketId, Timestamp, Write,
-    WriteOutcome,
+    BucketKey, CallId, EventId, MatchId, Roster, Session, SessionId, SessionRecord, TicketId,
+    Timestamp, Write, WriteOutcome,
 };
 
 use super::sealed::Sealed;
@@ -29,6 +29,7 @@ pub struct State {
     pub crashes: u8,
     pub lost: u8,
     pub away: u8,
+    pub removals: u8,
 }
 
 /// What one user may still do.
@@ -75,7 +76,11 @@ pub struct Call {
 
 #[derive(Debug, Clone, Copy, Hash)]
 pub enum Want {
-    Ask { bucket: usize },
+    /// Perhaps while the answer to another one is awaited.
+    Ask {
+        bucket: usize,
+        again: bool,
+    },
     Withdraw(TicketId),
     Confirm(MatchId),
     Decline(MatchId),
@@ -83,10 +88,11 @@ pub enum Want {
 }
 
 impl Want {
-    /// Names the call: a user has one of each kind at a server.
+    /// Names the call: a user has one of each kind at a server, and two that ask.
     pub fn call(&self, user: usize) -> CallId {
         let kind = match self {
-            Self::Ask { .. } => 0,
+            Self::Ask { again: false, .. } => 0,
+            Self::Ask { again: true, .. } => 5,
             Self::Withdraw(_) => 1,
             Self::Confirm(_) => 2,
             Self::Decline(_) => 3,
@@ -120,6 +126,8 @@ pub struct Memory {
     pub errands: BTreeMap<Owner, Errand>,
     /// Matches for which a question is looked for.
     pub questions: BTreeSet<MatchId>,
+    /// Sessions that are being shared, by their matches.
+    pub sharing: BTreeMap<MatchId, SessionRecord>,
     pub calls: BTreeMap<CallId, Call>,
     /// Announcements that the broker has confirmed and that are not marked as sent yet.
     pub to_mark: BTreeSet<EventId>,
@@ -131,7 +139,8 @@ impl Hash for Memory {
         let claims: Vec<_> = (0..self.users).map(claim).collect();
         (self.life, claims).hash(hasher);
         (&self.buckets, &self.matches, &self.sessions).hash(hasher);
-        (&self.errands, &self.questions, &self.calls, &self.to_mark).hash(hasher);
+        (&self.errands, &self.questions, &self.sharing).hash(hasher);
+        (&self.calls, &self.to_mark).hash(hasher);
     }
 }
 
@@ -150,6 +159,7 @@ impl Memory {
             sessions: BTreeMap::new(),
             errands: BTreeMap::new(),
             questions: BTreeSet::new(),
+            sharing: BTreeMap::new(),
             calls: BTreeMap::new(),
             to_mark: BTreeSet::new(),
         }
@@ -175,7 +185,8 @@ impl Memory {
 
     /// Whether it waits for nothing, and nothing is due or tried again.
     pub fn is_quiet(&self, now: Timestamp) -> bool {
-        let idle = self.errands.is_empty() && self.questions.is_empty() && self.to_mark.is_empty();
+        let away = self.questions.is_empty() && self.sharing.is_empty();
+        let idle = self.errands.is_empty() && away && self.to_mark.is_empty();
         idle && !self.is_retrying(now)
     }
 }
@@ -205,7 +216,7 @@ impl State {
             let memory = server.memory();
             memory.is_some_and(|memory| memory.is_quiet(now))
         };
-        self.servers.iter().all(quiet) && self.db.outbox.values().all(|row| row.sent)
+        self.servers.iter().all(quiet) && self.db.unsent().next().is_none()
     }
 
     /// A ticket id of this user that nobody has used.

@@ -5,13 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use matchmaker::domain::bucket::{Bucket, BucketEffect, MatchIds};
 use matchmaker::domain::matches::{Match, MatchCommand, MatchEffect};
 use matchmaker::domain::{
-    AskAnswer, Breach, BucketKey, CallId, Guarantee, Holder, MatchId, Place, Session,
-    SessionEffect, SessionId, Side, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write,
-    WriteOutcome,
+    Breach, BucketKey, CallId, Guarantee, Holder, MatchId, Place, Session, SessionEffect,
+    SessionId, Side, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
 };
 
 use super::sealed::Sealed;
-use super::setup::{Setup, TIMEOUTS, event_of, question, session_of, user, wish};
+use super::setup::{Setup, TIMEOUTS, event_of, session_of, user, wish};
 use super::state::{Call, Errand, Memory, Owner, Server, State, Want};
 use super::witness::Answer;
 
@@ -152,7 +151,7 @@ impl<'a> Turn<'a> {
         let (number, want) = (who.user, who.want);
         let caller = user(number);
         match want {
-            Want::Ask { bucket } => self.route_ask(call, number, bucket),
+            Want::Ask { bucket, .. } => self.route_ask(call, number, bucket),
             Want::Withdraw(ticket) => match self.memory.roster.claim(&caller).cloned() {
                 Some(claim) if claim.place.ticket == ticket => match claim.holder {
                     Holder::Match(id) => self.command(id, call, MatchCommand::Withdraw(call)),
@@ -182,12 +181,7 @@ impl<'a> Turn<'a> {
         let claim = self.memory.roster.claim(&ticket.user).cloned();
         let claim = claim.expect("a claim was in the way");
         match claim.holder {
-            Holder::Opening => {
-                let ticket = claim.place.ticket;
-                let matched = false;
-                self.answer(call, Answer::Ask(AskAnswer::Duplicate { ticket, matched }));
-            }
-            Holder::Bucket => {
+            Holder::Opening | Holder::Bucket => {
                 let held = claim.place.ticket;
                 self.in_bucket(&claim.bucket, |bucket| {
                     bucket.ask_again(held, ticket, call, now)
@@ -228,12 +222,6 @@ impl<'a> Turn<'a> {
             Owner::Match(id) => self.in_match(id, |known| known.on_written(&outcome, now)),
             Owner::Session(id) => self.in_session(id, |known| known.on_written(&outcome, now)),
         }
-    }
-
-    /// A question was found, or could not be; where it was, the session is shared at once.
-    pub fn found(&mut self, id: MatchId, found: bool) {
-        let (now, found) = (self.now, found.then(|| question(self.server)));
-        self.in_match(id, |known| known.on_question(found, now));
     }
 
     /// Every timer that is due goes off.
@@ -282,15 +270,9 @@ impl<'a> Turn<'a> {
     fn match_effect(&mut self, id: MatchId, effect: MatchEffect) {
         match effect {
             MatchEffect::Store(write) => self.store(Owner::Match(id), write),
-            MatchEffect::FindQuestion if self.setup.away == 0 => self.found(id, true),
-            MatchEffect::FindQuestion => drop(self.memory.questions.insert(id)),
-            MatchEffect::Share(record) => {
-                let shared = self.state.shared.entry(record.id);
-                let mut question = record.question;
-                question.id = *shared.or_insert(question.id);
-                let now = self.now;
-                self.in_match(id, |known| known.on_shared(Some(question), now));
-            }
+            MatchEffect::FindQuestion => self.find_question(id),
+            MatchEffect::Share(record) => self.share(id, record),
+            // At once: the match is over, and nobody else has the id of its session.
             MatchEffect::Unshare => drop(self.state.shared.remove(&session_of(id))),
             MatchEffect::Tell(user, notice) => self.tell(user, notice),
             MatchEffect::PutBack(ticket) => {

@@ -12,6 +12,7 @@ use matchmaker::domain::{
 use super::setup::user;
 use super::state::{State, Want};
 use super::turn::Turn;
+use crate::simulation::checks::touched;
 use crate::simulation::referee::{Database, MatchState, Status};
 
 #[derive(Debug, Clone)]
@@ -149,7 +150,8 @@ impl Turn<'_> {
                 let row = db.tickets.get(ticket);
                 let live = row.is_some_and(|row| !matches!(row.status, Status::Closed(_)));
                 // While it is being stored, or its end is, it is in the way as well.
-                let busy = !self.memory.errands.is_empty();
+                let mut errands = self.memory.errands.values();
+                let busy = errands.any(|errand| touched(&errand.write, db).contains(ticket));
                 let seen = "a duplicate of a ticket that is over";
                 self.expect(live || busy || !alone, Guarantee::OneLiveClaim, seen);
             }

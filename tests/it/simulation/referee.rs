@@ -1,6 +1,7 @@
 //! A database in memory that applies writes on exactly the conditions of the stores, and sees what
 //! would break a guarantee where one of them is left out.
 
+mod announcing;
 mod conditions;
 mod sight;
 mod storing;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use matchmaker::domain::{
     Breach, Ending, EventId, Fate, MatchId, Proposal, Refusal, SessionId, SessionRecord, Side,
-    Ticket, TicketId, TicketOutcome, UserId, Write, WriteOutcome,
+    Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
 };
 
 pub use conditions::{Condition, Conditions};
@@ -20,7 +21,7 @@ pub struct Database {
     pub tickets: BTreeMap<TicketId, TicketRow>,
     pub matches: BTreeMap<MatchId, MatchRow>,
     pub sessions: BTreeMap<SessionId, SessionRow>,
-    /// Announcements, and whether each is marked as sent.
+    /// Announcements, those too that were removed.
     pub outbox: BTreeMap<EventId, OutboxRow>,
     /// What was stored first that no store may ever hold.
     pub broken: Option<Breach>,
@@ -66,7 +67,10 @@ pub struct SessionRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OutboxRow {
     pub session: SessionId,
-    pub sent: bool,
+    /// When it was marked as sent.
+    pub sent_at: Option<Timestamp>,
+    /// The row is gone.
+    pub removed: bool,
 }
 
 enum Judgement {
@@ -271,7 +275,7 @@ impl Database {
             confirmed,
             fates,
             opens,
-            ..
+            at,
         } = write
         else {
             unreachable!("the caller looked");
@@ -297,10 +301,16 @@ impl Database {
                 false => Judgement::Refuse(Refusal::NotOpen),
             };
         }
-        if !self.is_open(on, Condition::EndOpen, *match_id)
-            || !holds(Condition::EndConfirmed, same_confirmed)
-        {
+        if !self.is_open(on, Condition::EndOpen, *match_id) {
             return Judgement::Refuse(Refusal::NotOpen);
+        }
+        let in_time = *ending != Ending::Expired || row.proposal.expires_at <= *at;
+        if !holds(Condition::EndConfirmed, same_confirmed) || !holds(Condition::EndInTime, in_time)
+        {
+            return Judgement::Refuse(Refusal::OpenOtherwise {
+                confirmed: row.confirmed,
+                expires_at: row.proposal.expires_at,
+            });
         }
         let ends = |id: TicketId| {
             let mut closed = tickets.iter().zip(fates.iter());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use matchmaker::adapters::store::{GroupError, GroupStore, Writer};
 use matchmaker::domain::{Timestamp, Write, WriteOutcome};
 use matchmaker::ports::{Store, WriteDone};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::chance::Chance;
@@ -196,6 +197,8 @@ impl Drop for Sent {
 pub struct Watched {
     pub world: Arc<World>,
     pub writer: Writer,
+    /// Told where a session was stored, as the server tells its relay.
+    pub woken: Arc<Notify>,
 }
 
 impl Store for Watched {
@@ -207,7 +210,7 @@ impl Store for Watched {
             let timeouts = self.world.plan.settings.timeouts;
             state.rows.begin(&write, now, at, timeouts, deadline)
         };
-        let world = Arc::clone(&self.world);
+        let (world, woken) = (Arc::clone(&self.world), Arc::clone(&self.woken));
         let told = move |outcome: WriteOutcome| {
             {
                 let mut state = world.state();
@@ -217,6 +220,9 @@ impl Store for Watched {
                     let at = state.now();
                     let write = state.rows.end(number, &outcome, at);
                     state.expect_notices(&write, &outcome);
+                    if matches!(write, Write::OpenSession { .. }) {
+                        woken.notify_one();
+                    }
                 }
             }
             done(outcome);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
-use matchmaker::actors::board::Board;
+use matchmaker::actors::board::{Board, MatchView};
 use matchmaker::actors::messages::{
     AnswerProposal, LeaveSession, OpenTicket, Reply, WithdrawTicket,
 };
@@ -15,17 +15,18 @@ use matchmaker::domain::{
     AskAnswer, Ending, LeaveAnswer, MatchId, ProposalAnswer, SessionId, Side, TicketId, Timestamp,
     UserId, Wish, WithdrawAnswer,
 };
+use matchmaker::edge::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
 use matchmaker::ports::{BearerToken, Clock};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::world::World;
 use crate::simulation::referee::MatchState;
 use crate::simulation::witness::Answer;
 use crate::simulation::world::{Call, Want};
 
-const ANSWER_WITHIN_MS: u64 = 2_000;
-const CONFIRM_WITHIN_MS: u64 = 5_000;
+/// How often the edge looks whether waiting any longer makes sense, in milliseconds.
+const LOOK_EVERY_MS: u64 = 50;
 
 /// A process, as its callers reach it.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct Server {
     pub roster: Addr<RosterActor>,
     pub board: Arc<Board>,
     pub clock: Arc<SystemClock>,
+    /// Tells the relay to stop.
+    pub relay: Arc<watch::Sender<bool>>,
 }
 
 /// Somebody who wants something, and how long that one waits.
@@ -59,7 +62,7 @@ impl Server {
     async fn call<M, T>(
         &self,
         caller: &Caller,
-        within_ms: u64,
+        goes_on: impl Fn(&Board) -> bool,
         command: impl FnOnce(Timestamp, Reply<T>) -> M,
     ) -> Heard<T>
     where
@@ -72,23 +75,30 @@ impl Server {
             .tokens
             .lend(&caller.user, &BearerToken::new("lent"));
         let (reply, mut answer) = oneshot::channel();
-        let deadline = self.clock.now().plus_ms(within_ms);
-        let began = self.world.now();
+        let deadline = self.clock.now().plus_ms(ANSWER_WITHIN_MS);
+        let (began, now) = (self.world.now(), Instant::now());
         if self.roster.try_send(command(deadline, reply)).is_err() {
             return Heard::Busy;
         }
-        let limit_ms = caller.patience_ms.unwrap_or(within_ms).min(within_ms);
-        let answered = match timeout(Duration::from_millis(limit_ms), &mut answer).await {
-            Ok(answered) => {
-                assert!(answered.is_ok(), "a command of {caller:?} was dropped");
-                answered.ok()
-            }
-            Err(_) => {
-                answer.close();
-                answer.try_recv().ok()
+        let hangs_up_ms = caller.patience_ms.unwrap_or(u64::MAX);
+        let limit_ms = hangs_up_ms.min(CONFIRM_WITHIN_MS);
+        let mut waits_ms = hangs_up_ms.min(ANSWER_WITHIN_MS);
+        let answered = loop {
+            match timeout_at(now + Duration::from_millis(waits_ms), &mut answer).await {
+                Ok(answered) => {
+                    assert!(answered.is_ok(), "a command of {caller:?} was dropped");
+                    break answered.ok();
+                }
+                Err(_) if waits_ms < limit_ms && goes_on(&self.board) => {
+                    waits_ms = (waits_ms + LOOK_EVERY_MS).min(limit_ms);
+                }
+                Err(_) => {
+                    answer.close();
+                    break answer.try_recv().ok();
+                }
             }
         };
-        let in_vain = answered.is_none() && limit_ms == within_ms;
+        let in_vain = answered.is_none() && waits_ms < hangs_up_ms;
         let calm = self.world.state().is_calm_since(began);
         assert!(
             !in_vain || !calm,
@@ -111,7 +121,7 @@ impl Server {
             deadline,
             reply,
         };
-        let heard = self.call(&caller, ANSWER_WITHIN_MS, command).await;
+        let heard = self.call(&caller, |_| false, command).await;
         let mut state = self.world.state();
         state.note(&format!("{} hears {heard:?}", caller.user));
         let alone = state.people[caller.person].ask_over(matches!(heard, Heard::Nothing));
@@ -157,7 +167,7 @@ impl Server {
             deadline,
             reply,
         };
-        let heard = self.call(&caller, ANSWER_WITHIN_MS, command).await;
+        let heard = self.call(&caller, |_| false, command).await;
         let text = format!("{} hears {heard:?}", caller.user);
         self.world.state().note(&text);
         let answer = match heard {
@@ -188,7 +198,8 @@ impl Server {
             deadline,
             reply,
         };
-        let heard = self.call(&caller, CONFIRM_WITHIN_MS, command).await;
+        let opens = |board: &Board| board.find_match(match_id) == Some(MatchView::Opening);
+        let heard = self.call(&caller, opens, command).await;
         let text = format!("{} hears {heard:?}", caller.user);
         self.world.state().note(&text);
         let answer = match heard {
@@ -239,7 +250,7 @@ impl Server {
             deadline,
             reply,
         };
-        let heard = self.call(&caller, ANSWER_WITHIN_MS, command).await;
+        let heard = self.call(&caller, |_| false, command).await;
         let text = format!("{} hears {heard:?}", caller.user);
         self.world.state().note(&text);
         let Heard::Answer(answer) = heard else {

@@ -11,13 +11,16 @@ use actix_rt::System;
 use matchmaker::actors::board::Board;
 use matchmaker::actors::messages::CountTickets;
 use matchmaker::actors::roster::RosterActor;
+use matchmaker::adapters::OutboxRelay;
 use matchmaker::adapters::store::Writer;
 use matchmaker::app;
 use matchmaker::domain::Timestamp;
 use matchmaker::ports::{Away, Clock, Ports, Store};
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use super::announcing::{IllBroker, IllOutbox};
 use super::backends::{Connection, Watched};
 use super::calls::Server;
 use super::chance::Chance;
@@ -122,6 +125,7 @@ fn process(
         }
         world.state().healed = true;
         probes::at_the_end(&server, breaches).await;
+        server.relay.send_replace(true);
         world.stop_time();
         None
     });
@@ -154,13 +158,16 @@ async fn start(world: &Arc<World>, set_back_ms: u64) -> Result<Server, Away> {
         &as_clock,
         &Handle::current(),
     );
+    let woken = Arc::new(Notify::new());
     let store: Arc<dyn Store> = Arc::new(Watched {
         world: Arc::clone(world),
         writer,
+        woken: Arc::clone(&woken),
     });
     let reader = Reader(Arc::clone(world));
     let live = app::recover(&reader, &*store, &clock).await?;
     let tickets = live.tickets.len() + 2 * live.matches.len();
+    let relay = start_relay(world, &as_clock, woken);
     let board = Arc::new(Board::default());
     let ports = Ports {
         clock: as_clock,
@@ -178,7 +185,23 @@ async fn start(world: &Arc<World>, set_back_ms: u64) -> Result<Server, Away> {
         roster,
         board,
         clock,
+        relay,
     })
+}
+
+/// Sends what is stored to a broker that is not real, until the answer says so.
+fn start_relay(
+    world: &Arc<World>,
+    clock: &Arc<dyn Clock>,
+    woken: Arc<Notify>,
+) -> Arc<watch::Sender<bool>> {
+    let outbox = Arc::new(IllOutbox(Neighbour::outbox(world)));
+    let broker = Arc::new(IllBroker(Neighbour::broker(world)));
+    let options = world.plan.relay;
+    let relay = OutboxRelay::new(outbox, broker, Arc::clone(clock), woken, options);
+    let (stop, stopped) = watch::channel(false);
+    actix_rt::spawn(relay.run(stopped));
+    Arc::new(stop)
 }
 
 /// Looks at everything from time to time.

@@ -4,11 +4,13 @@
 //!
 //! [`plan`] is what a seed decides beforehand, [`people`] what people do, [`backends`] and
 //! [`neighbours`] what the server stands on; [`rows`] and [`hearing`] hold what must be true, with
-//! the referee, promises and witness of the simulation of the domain. [`hour`] puts it together.
+//! the referee, promises and witness of the simulation of the domain; [`announcing`] is what the relay
+//! stands on, and what must be true of announcements. [`hour`] puts it together.
 //!
 //! `VIRTUAL_SEEDS` sets how many hours are run and `VIRTUAL_SEED` which one alone; `VIRTUAL_TRACE`
-//! prints all that happens. A seed runs the same way every time.
+//! prints all that happens. A seed runs the same way every time: some are run twice to see it.
 
+mod announcing;
 mod backends;
 mod calls;
 mod chance;
@@ -29,7 +31,7 @@ use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::{env, panic, thread};
 
-use hour::run;
+use hour::{Outcome, run};
 
 const SEEDS: u64 = 20;
 
@@ -42,7 +44,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn every_hour_keeps_the_guarantees_whatever_the_backends_do() {
+fn every_hour_keeps_the_guarantees_and_runs_the_same_way_again() {
     let seeds = match number("VIRTUAL_SEED") {
         Some(seed) => seed..=seed,
         None => 1..=number("VIRTUAL_SEEDS").unwrap_or(SEEDS),
@@ -62,7 +64,7 @@ fn on_all_cores(seeds: RangeInclusive<u64>) -> Vec<BTreeMap<&'static str, u64>> 
     let take = || next.lock().expect("a seed fails outside of it").next();
     let work = || {
         std::iter::from_fn(take)
-            .map(|seed| run(seed).seen)
+            .map(|seed| hour(seed).seen)
             .collect()
     };
     thread::scope(|scope| {
@@ -75,11 +77,15 @@ fn on_all_cores(seeds: RangeInclusive<u64>) -> Vec<BTreeMap<&'static str, u64>> 
     })
 }
 
-#[test]
-fn a_seed_runs_the_same_way_every_time() {
-    let seed = number("VIRTUAL_SEED").unwrap_or(7);
-
-    let [first, second] = [run(seed), run(seed)];
-
-    assert_eq!((first.hash, first.lines), (second.hash, second.lines));
+/// The hour of `seed`. A seed that was asked for, two of those that are always run and one in a
+/// hundred of many run twice: whatever is printed can be run again.
+fn hour(seed: u64) -> Outcome {
+    let first = run(seed);
+    let asked_for = number("VIRTUAL_SEED").is_some();
+    if asked_for || matches!(seed, 7 | 16) || seed.is_multiple_of(100) {
+        let second = run(seed);
+        let same = (first.hash, first.lines) == (second.hash, second.lines);
+        assert!(same, "VIRTUAL_SEED={seed} runs otherwise the second time");
+    }
+    first
 }

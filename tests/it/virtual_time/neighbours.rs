@@ -1,7 +1,7 @@
 //! The other backends, ill by seed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,37 +21,60 @@ use crate::simulation::referee::{MatchState, Status};
 const QUESTION_MAX_MS: u64 = 4_000;
 /// Longest time that a call to the shared sessions takes, in milliseconds.
 const SHARED_MAX_MS: u64 = 500;
+/// Longest time that a look into the outbox takes, in milliseconds.
+const OUTBOX_MAX_MS: u64 = 2_000;
+/// Longest time that the broker takes, in milliseconds.
+const BROKER_MAX_MS: u64 = 10_000;
 
 pub struct Neighbour {
-    world: Arc<World>,
+    pub world: Arc<World>,
     name: &'static str,
     chance: Mutex<Chance>,
     phases: Vec<Phase>,
     limit_ms: u64,
+    /// Users may notice that it is away.
+    troubles: bool,
 }
 
 /// How a call goes.
 #[derive(Debug, Clone, Copy)]
-struct Course {
-    ms: u64,
+pub struct Course {
+    pub ms: u64,
     /// It does what it was asked.
-    does: bool,
-    /// It says so.
-    says: bool,
+    pub does: bool,
+    /// It says so, and then has done it.
+    pub says: bool,
 }
 
 impl Neighbour {
     pub fn questions(world: &Arc<World>) -> Arc<Self> {
         let phases = world.plan.questions_away.clone();
-        Self::new(world, "questions", phases, QUESTION_MAX_MS)
+        Self::new(world, "questions", phases, QUESTION_MAX_MS, true)
     }
 
     pub fn shared(world: &Arc<World>) -> Arc<Self> {
         let phases = world.plan.shared_away.clone();
-        Self::new(world, "shared", phases, SHARED_MAX_MS)
+        Self::new(world, "shared", phases, SHARED_MAX_MS, true)
     }
 
-    fn new(world: &Arc<World>, name: &'static str, phases: Vec<Phase>, limit_ms: u64) -> Arc<Self> {
+    /// The store's, as the relay sees it.
+    pub fn outbox(world: &Arc<World>) -> Arc<Self> {
+        let phases = world.plan.store_away.clone();
+        Self::new(world, "outbox", phases, OUTBOX_MAX_MS, false)
+    }
+
+    pub fn broker(world: &Arc<World>) -> Arc<Self> {
+        let phases = world.plan.broker_away.clone();
+        Self::new(world, "broker", phases, BROKER_MAX_MS, false)
+    }
+
+    fn new(
+        world: &Arc<World>,
+        name: &'static str,
+        phases: Vec<Phase>,
+        limit_ms: u64,
+        troubles: bool,
+    ) -> Arc<Self> {
         let processes = world.state().processes;
         Arc::new(Self {
             world: Arc::clone(world),
@@ -59,11 +82,17 @@ impl Neighbour {
             chance: Mutex::new(Chance::new(world.plan.seed, name, processes)),
             phases,
             limit_ms,
+            troubles,
         })
     }
 
-    fn course(&self) -> Course {
-        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Never held while something is awaited; taken before the world's state.
+    pub fn chance(&self) -> MutexGuard<'_, Chance> {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn course(&self) -> Course {
+        let mut chance = self.chance();
         let mut state = self.world.state();
         let away = during(&self.phases, state.now()).filter(|_| !state.healed);
         let percent = self.world.plan.faults_percent;
@@ -90,24 +119,30 @@ impl Neighbour {
                 };
             }
         };
-        state.trouble(course.ms);
+        if self.troubles {
+            state.trouble(course.ms);
+        }
         state.count(self.name);
         state.note(&format!("{}: {course:?}", self.name));
         course
     }
 
-    async fn call<T>(&self, act: impl FnOnce(&World) -> T) -> Result<T, Away> {
+    pub async fn call<T>(&self, act: impl FnOnce(&World) -> T) -> Result<T, Away> {
         let course = self.course();
         sleep(Duration::from_millis(course.ms)).await;
         let done = (course.does || course.says).then(|| act(&self.world));
-        done.filter(|_| course.says).ok_or_else(|| Away {
+        done.filter(|_| course.says).ok_or_else(|| self.away())
+    }
+
+    pub fn away(&self) -> Away {
+        Away {
             backend: self.name,
             reason: "by seed".to_owned(),
-        })
+        }
     }
 
     fn question(&self) -> Question {
-        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chance = self.chance();
         Question {
             id: i64::try_from(chance.within(1..=500)).expect("small"),
             title: "Two Sum".to_owned(),

@@ -2,6 +2,7 @@
 //! it is killed.
 
 use matchmaker::actors::CoreSettings;
+use matchmaker::adapters::RelayOptions;
 use matchmaker::adapters::store::WriterOptions;
 use matchmaker::domain::Timestamp;
 use matchmaker::domain::limits::Timeouts;
@@ -29,6 +30,8 @@ pub struct Plan {
     pub questions_away: Vec<Phase>,
     pub shared_away: Vec<Phase>,
     pub kills: Vec<Kill>,
+    pub broker_away: Vec<Phase>,
+    pub relay: RelayOptions,
 }
 
 /// A time during which a backend is away.
@@ -81,6 +84,13 @@ impl Plan {
             questions_away: phases(&mut chance, 3, 300_000),
             shared_away: phases(&mut chance, 3, 300_000),
             kills: kills(&mut chance),
+            broker_away: phases(&mut chance, 3, 600_000),
+            relay: RelayOptions {
+                // Rare looks: most announcements wake the relay.
+                poll_ms: *chance.pick(&[2_000, 10_000]).expect("not empty"),
+                retention_ms: *chance.pick(&[30_000, 86_400_000]).expect("not empty"),
+                seed: Some(seed),
+            },
         }
     }
 

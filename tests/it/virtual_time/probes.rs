@@ -105,7 +105,7 @@ pub async fn at_the_end(server: &Server, breaches: &Breaches) {
 
 fn is_over(server: &Server) -> bool {
     let empty = format!("{:?}", Board::default());
-    format!("{:?}", server.board) == empty
+    format!("{:?}", server.board) == empty && server.world.state().rows.all_announced()
 }
 
 async fn nothing_is_left(server: &Server) {
@@ -123,6 +123,7 @@ async fn nothing_is_left(server: &Server) {
         assert!(open.is_none(), "a match is stuck: {open:?}");
         assert!(state.rows.nothing_under_way(), "a write is stuck");
         assert!(state.mirror.is_empty(), "the mirror: {:?}", state.mirror);
+        assert!(state.rows.all_announced(), "G5: a session is not announced");
         let empty = format!("{:?}", Board::default());
         assert_eq!(
             format!("{:?}", server.board),

@@ -8,6 +8,7 @@ use matchmaker::domain::{
     Write, WriteOutcome,
 };
 
+use super::announcing::Announced;
 use crate::simulation::checks::touched;
 use crate::simulation::promises::Promises;
 use crate::simulation::referee::{Database, MatchState, Status};
@@ -24,6 +25,7 @@ pub struct Rows {
     stored: HashSet<Write>,
     /// The sessions that the collaboration service would read.
     pub shared: BTreeMap<SessionId, Question>,
+    pub announced: Announced,
     under_way: BTreeMap<u64, UnderWay>,
     submitted: u64,
     /// Waiting tickets that no write is about, and since when.
@@ -187,6 +189,7 @@ impl Rows {
                 let all = proposal.tickets.iter().all(known);
                 assert!(all, "an abandoned ticket is paired: {proposal:?}");
             }
+            Write::OpenSession { session, event, .. } => self.announced.add(session, *event),
             _ => {}
         }
         WriteOutcome::Stored

@@ -163,6 +163,9 @@ impl State {
             matches.clone().filter(|row| row.extended).count(),
         );
         add("sessions", self.rows.db.sessions.len());
+        let [sent, again] = self.rows.announced.sent();
+        add("announced", sent);
+        add("announced again", again);
         add(
             "declined",
             ended(|state| matches!(state, MatchState::Ended(Ending::Declined(_)))),

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::super::rows::{self, IN_SESSION, MATCHED, OPEN, WAITING};
 use super::cells::PgId;
-use crate::domain::{Fate, Refusal, Side, Ticket, TicketId, TicketOutcome, Write, WriteOutcome};
+use crate::domain::{
+    Ending, Fate, Refusal, Side, Ticket, TicketId, TicketOutcome, Timestamp, Write, WriteOutcome,
+};
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
 
@@ -79,6 +81,7 @@ struct MatchFacts {
     has_session: bool,
     /// Which of its tickets ended with it, and were not put back.
     closed: [bool; 2],
+    expires_at: Timestamp,
 }
 
 impl Facts {
@@ -110,6 +113,7 @@ impl Facts {
             confirmed: [row.try_get(7)?, row.try_get(8)?],
             has_session: row.try_get(9)?,
             closed: [row.try_get(10)?, row.try_get(11)?],
+            expires_at: Timestamp::from_ms(row.try_get(12)?),
         };
         self.sessions.insert(session);
         // The same match may be found twice, and only by its own id is everything looked for.
@@ -209,17 +213,26 @@ impl Facts {
             confirmed,
             fates,
             opens,
-            ..
+            at,
         } = write
         else {
             return None;
         };
-        let its_match = self.matches.get(&match_id.0).filter(|found| {
-            found.tickets == tickets.map(|ticket| ticket.0) && found.confirmed == *confirmed
-        });
+        let its_match = self.matches.get(&match_id.0);
+        let its_match = its_match.filter(|its| its.tickets == tickets.map(|ticket| ticket.0));
+        let as_known = its_match.is_some_and(|found| found.confirmed == *confirmed);
         match its_match {
-            Some(found) if found.state == OPEN => self.already_live(opens.as_ref()?),
-            Some(found) if found.state == rows::ended_state(*ending) => {
+            Some(found) if found.state == OPEN => {
+                let is_early = *ending == Ending::Expired && found.expires_at > *at;
+                if as_known && !is_early {
+                    return self.already_live(opens.as_ref()?);
+                }
+                Some(WriteOutcome::Refused(Refusal::OpenOtherwise {
+                    confirmed: found.confirmed,
+                    expires_at: found.expires_at,
+                }))
+            }
+            Some(found) if as_known && found.state == rows::ended_state(*ending) => {
                 // Confirmed by the same, and yet whoever was silent before may be known to one
                 // server only; and a match may be declined with a new ticket and without one.
                 let fates_agree = found.closed == fates.each_ref().map(Fate::is_closed);

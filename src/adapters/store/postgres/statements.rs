@@ -171,9 +171,10 @@ RETURNING matches.id",
     parameters: &[Ids, Flags, Flags],
 };
 
-/// Refused where the match is not open, is one of other tickets, or has other confirmations than
-/// those that are given; or where the user of the ticket that opens has another live one. All rows
-/// of the match have changed before that ticket is inserted, because sorting reads them all first.
+/// Refused where the match is not open, is one of other tickets, has other confirmations than those
+/// that are given, or would run out before its window is over; or where the user of the ticket that
+/// opens has another live one. All rows of the match have changed before that ticket is inserted,
+/// because sorting reads them all first.
 pub(super) const END_MATCHES: Statement = Statement {
     text: "
 WITH given AS (
@@ -198,6 +199,7 @@ WITH given AS (
         AND matches.second_ticket = given.second_ticket
         AND matches.confirmed_first = given.first_confirmed
         AND matches.confirmed_second = given.second_confirmed
+        AND (given.state <> 'expired' OR matches.expires_at_ms <= given.at_ms)
         AND NOT EXISTS (
             SELECT FROM tickets AS live
             WHERE live.user_id = given.new_user AND live.status IN ('waiting', 'matched')
@@ -354,12 +356,13 @@ SELECT
     (SELECT count(*) FROM sessions WHERE sessions.id = matches.session_id)
         + (SELECT count(*) FROM sessions WHERE sessions.match_id = matches.id) > 0,
     coalesce(ended_at_ms = (SELECT ended_at_ms FROM tickets WHERE id = first_ticket), false),
-    coalesce(ended_at_ms = (SELECT ended_at_ms FROM tickets WHERE id = second_ticket), false)
+    coalesce(ended_at_ms = (SELECT ended_at_ms FROM tickets WHERE id = second_ticket), false),
+    expires_at_ms
 FROM matches WHERE id = ANY ($1::uuid[])
 UNION
 SELECT
     id, session_id, first_ticket, second_ticket, first_user, second_user, state,
-    confirmed_first, confirmed_second, false, false, false
+    confirmed_first, confirmed_second, false, false, false, expires_at_ms
 FROM matches WHERE session_id = ANY ($2::uuid[])",
     parameters: &[Ids, Ids],
 };

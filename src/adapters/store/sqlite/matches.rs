@@ -103,20 +103,27 @@ pub(super) struct End<'a> {
     pub(super) at: Timestamp,
 }
 
-/// The end of a match without a session, if it is open and just these have confirmed it, and what
-/// becomes of its tickets.
+/// The end of a match without a session, if it is open, just these have confirmed it and its window
+/// is over where time ends it, and what becomes of its tickets.
 pub(super) fn end(connection: &mut SqliteConnection, end: &End<'_>) -> QueryResult<WriteOutcome> {
     let Some(row) = find(connection, end.match_id)? else {
         return Ok(NOT_OPEN);
     };
-    if row.tickets() != end.tickets || row.confirmed() != end.confirmed {
+    if row.tickets() != end.tickets {
         return Ok(NOT_OPEN);
     }
-    if row.state == rows::ended_state(end.ending) {
-        return Ok(stored_or_not_open(has_ended_so(connection, &row, end)?));
-    }
+    let as_known = row.confirmed() == end.confirmed;
     if row.state != OPEN {
-        return Ok(NOT_OPEN);
+        let so = as_known && row.state == rows::ended_state(end.ending);
+        let stored = so && has_ended_so(connection, &row, end)?;
+        return Ok(stored_or_not_open(stored));
+    }
+    let is_early = end.ending == Ending::Expired && row.expires_at_ms > end.at.as_ms();
+    if !as_known || is_early {
+        return Ok(WriteOutcome::Refused(Refusal::OpenOtherwise {
+            confirmed: row.confirmed(),
+            expires_at: Timestamp::from_ms(row.expires_at_ms),
+        }));
     }
     let Some(opens) = end.opens else {
         close_match(connection, end)?;

@@ -29,6 +29,14 @@ pub(super) fn end(ending: Ending, confirmed: [bool; 2], fates: [Fate; 2]) -> Wri
     }
 }
 
+/// The refusal that tells what is stored of a match that is open.
+fn open_otherwise(confirmed: [bool; 2], expires_at: i64) -> WriteOutcome {
+    WriteOutcome::Refused(Refusal::OpenOtherwise {
+        confirmed,
+        expires_at: at_ms(expires_at),
+    })
+}
+
 /// The first one declines for `new`, which nobody has confirmed.
 fn declined_for(new: &Ticket) -> Write {
     let fates = [
@@ -196,12 +204,31 @@ async fn a_match_ends_only_as_those_confirmed_it_whom_the_writer_knows() {
     });
 
     for write in ends.concat() {
-        assert_eq!(store.write(write).await, NOT_OPEN);
+        assert_eq!(store.write(write).await, open_otherwise(BOTH, 8_000));
     }
     assert_eq!(store.live().await.matches[0].confirmed, BOTH);
 
     let given_up = end(Ending::QuestionUnavailable, BOTH, both_back());
     store.stores([given_up.clone(), given_up]).await;
+    assert_eq!(store.live().await.matches, []);
+}
+
+#[tokio::test]
+async fn a_match_runs_out_only_when_its_stored_window_is_over() {
+    let store = fresh!();
+    store.stores(up_to_match(1, [1, 2])).await;
+    let extended = Write::ExtendMatch {
+        match_id: match_id(1),
+        expires_at: at_ms(9_001),
+    };
+    store.stores([extended]).await;
+
+    let expired = end(Ending::Expired, NOBODY, both_back());
+    let early = store.write(expired).await;
+    assert_eq!(early, open_otherwise(NOBODY, 9_001));
+
+    // Whoever declines does not wait for it.
+    store.stores([declined_by_first()]).await;
     assert_eq!(store.live().await.matches, []);
 }
 

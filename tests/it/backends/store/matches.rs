@@ -48,7 +48,7 @@ async fn a_proposal_takes_both_waiting_tickets() {
         session: session_id(1),
         tickets: [ticket(1), ticket(2)],
         confirmed: [false, false],
-        expires_at: at_ms(125_000),
+        expires_at: at_ms(8_000),
         extended: false,
     };
     assert_eq!(live.matches, [open]);

@@ -47,6 +47,8 @@ pub enum Condition {
     EndNoOtherLive,
     /// `EndMatch`: those have confirmed whose confirmations its writer knows, and nobody else.
     EndConfirmed,
+    /// `EndMatch`: the stored window is over, where time ends it.
+    EndInTime,
     /// `EndMatch`: one that has ended in this way is stored already.
     EndKnown,
     /// `EndMatch`: one that has ended is stored already only if the same have confirmed it.
@@ -71,11 +73,15 @@ pub enum Condition {
     ExtendOpen,
     /// `ExtendMatch`: only once.
     ExtendOnce,
+    /// What marks an announcement as sent: it is not marked yet.
+    MarkUnsent,
+    /// What removes an announcement: it was sent, long ago.
+    RemoveSent,
 }
 
 impl Condition {
     /// Every one.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::OpenNoOtherLive,
         Self::OpenKnown,
         Self::CloseWaits,
@@ -98,6 +104,7 @@ impl Condition {
         Self::EndTickets,
         Self::EndNoOtherLive,
         Self::EndConfirmed,
+        Self::EndInTime,
         Self::EndKnown,
         Self::EndKnownConfirmed,
         Self::EndKnownWithTicket,
@@ -110,6 +117,8 @@ impl Condition {
         Self::LeaveKnown,
         Self::ExtendOpen,
         Self::ExtendOnce,
+        Self::MarkUnsent,
+        Self::RemoveSent,
     ];
 }
 

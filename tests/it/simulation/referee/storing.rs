@@ -1,8 +1,8 @@
 //! What a granted write changes, and whether it changes what must not change any more.
 
 use matchmaker::domain::{
-    EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId, TicketOutcome,
-    Write,
+    Ending, EventId, Fate, Guarantee, MatchId, Proposal, SessionRecord, Ticket, TicketId,
+    TicketOutcome, Write,
 };
 
 use super::{Database, MatchRow, MatchState, OutboxRow, SessionRow, Status, TicketRow, put_back};
@@ -42,8 +42,13 @@ impl Database {
                 tickets,
                 fates,
                 opens,
+                at,
                 ..
             } => {
+                let row = self.matches.get(match_id);
+                let early = *ending == Ending::Expired
+                    && row.is_some_and(|row| *at < row.proposal.expires_at);
+                self.breaks(early, Guarantee::TimeKept, "a window ended before its time");
                 self.of_open_match(*match_id, |row| {
                     row.state = MatchState::Ended(*ending);
                     row.put_back = put_back(fates);
@@ -130,7 +135,8 @@ impl Database {
         };
         let announced = OutboxRow {
             session: session.id,
-            sent: false,
+            sent_at: None,
+            removed: false,
         };
         let twice = self.sessions.insert(session.id, row).is_some();
         let twice = self.outbox.insert(event, announced).is_some() || twice;
