@@ -9,7 +9,7 @@ use crate::domain::values::Timestamp;
 use crate::domain::writes::{Ending, Fate, Refusal, Side, WriteOutcome};
 
 use super::opening::Opening;
-use super::{EndedBy, Match, MatchCommand, MatchEffect, Phase, Writing};
+use super::{EndedBy, Match, MatchCommand, MatchEffect, Parked, Phase, Writing};
 
 impl Match {
     /// The store answered the write under way.
@@ -209,8 +209,9 @@ impl Match {
         };
         match (asked, ending) {
             (EndedBy::Decline(call), Ending::Declined(side)) => {
-                let again = MatchCommand::Decline(self.user(side).clone(), call);
-                self.parked.push_front(again);
+                let command = MatchCommand::Decline(self.user(side).clone(), call);
+                let by = self.write_by;
+                self.parked.push_front(Parked { command, by });
             }
             (EndedBy::Replace { call, .. } | EndedBy::Decline(call), _) => {
                 effects.push(MatchEffect::Reconsider(call));
