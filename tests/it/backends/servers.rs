@@ -149,7 +149,8 @@ async fn a_killed_postgres_comes_back_with_what_it_committed() {
 #[tokio::test]
 async fn a_paused_postgres_says_nothing_and_goes_on_later() {
     let server = Postgres::own();
-    let client = postgres_client(&server.database()).await;
+    let database = server.database();
+    let client = postgres_client(&database).await;
 
     server.pause();
     let frozen = timeout(FROZEN, client.simple_query("SELECT 1")).await;
