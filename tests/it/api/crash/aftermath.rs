@@ -256,14 +256,20 @@ async fn unanswered_ask_settles(person: &Person) {
             200 => text(&reply.json, "id"),
             _ => text(reply.expect(400), "request_id"),
         };
-        let withdrawn = person.user.cancel(ticket).await;
-        if withdrawn.status == 200 {
-            assert_eq!(person.user.state(ticket).await, "cancelled");
-        } else {
-            // Somebody who was put back just now may have been given this one as a partner.
+        eventually("the ticket is withdrawn, or in a match", async || {
+            let withdrawn = person.user.cancel(ticket).await;
+            if withdrawn.status == 200 {
+                assert_eq!(person.user.state(ticket).await, "cancelled");
+                return Some(());
+            }
+            // Somebody who was put back just now may have been given this one as a partner, and may
+            // ask for something else and so put this one back right now.
             withdrawn.expect_error(400, "Can only cancel pending requests");
-            assert_eq!(person.user.state(ticket).await, "matched");
-        }
+            let state = person.user.state(ticket).await;
+            assert!(["matched", "pending"].contains(&state.as_str()), "{state}");
+            (state == "matched").then_some(())
+        })
+        .await;
     }
 }
 
