@@ -1,4 +1,4 @@
-//! Every hard bound, with its unit; relations between them are checked while compiling.
+//! Every hard bound, each with its unit; relations between them are checked while compiling.
 
 use std::num::NonZeroU32;
 
