@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::looks::{Ways, awaits, metric, shared_neighbours, waiting_for};
+use super::looks::{Ways, awaits, shared_neighbours, waiting_for};
 use crate::harness::*;
 use crate::servers::{self, Collaboration};
 
@@ -48,9 +48,9 @@ async fn a_server_that_starts_before_all_others_says_what_it_waits_for_and_goes_
 
     ways.postgres.open();
     awaits(&server, 200, &["redis", "rabbitmq"]).await;
-    assert_eq!(metric(&server, &up("postgresql")).await, 1.0);
-    assert_eq!(metric(&server, &up("redis")).await, 0.0);
-    assert_eq!(metric(&server, &up("rabbitmq")).await, 0.0);
+    assert_eq!(server.metric(&up("postgresql")).await, 1.0);
+    assert_eq!(server.metric(&up("redis")).await, 0.0);
+    assert_eq!(server.metric(&up("rabbitmq")).await, 0.0);
     let (pair, first, second) = scenes::pair_at_screens(&server, ["ada", "bob"], "Array").await;
     pair.first.confirm(&pair.match_id, true).await.expect(200);
     pair.second.confirm(&pair.match_id, true).await.expect(503);
@@ -65,7 +65,7 @@ async fn a_server_that_starts_before_all_others_says_what_it_waits_for_and_goes_
 
     ways.rabbitmq.open();
     awaits(&server, 200, &[]).await;
-    assert_eq!(metric(&server, &up("rabbitmq")).await, 1.0);
+    assert_eq!(server.metric(&up("rabbitmq")).await, 1.0);
     let mut collaboration = Collaboration::listen(&events).await.expect("it is up");
     let event: Value = serde_json::from_str(&collaboration.bodies(1).await[0]).expect("JSON");
     assert_eq!(event["session_id"], session);
@@ -85,7 +85,7 @@ async fn a_server_that_goes_away_later_is_named_until_it_is_back() {
     ways.postgres.shut();
     awaits(&server, 503, &["postgresql", "redis", "rabbitmq"]).await;
     eventually("the database is counted as away", async || {
-        (metric(&server, &up("postgresql")).await == 0.0).then_some(())
+        (server.metric(&up("postgresql")).await == 0.0).then_some(())
     })
     .await;
     server.user("ada").ask("Easy", "Array").await.expect(503);

@@ -8,17 +8,6 @@ use deadpool_redis::redis::{self, AsyncConnectionConfig, Client};
 use crate::harness::*;
 use crate::servers::{self, Passage};
 
-/// One sample of the metrics, with its labels if it has any; 0 where nothing was counted yet.
-pub async fn metric(server: &Server, sample: &str) -> f64 {
-    let reply = server.get("/metrics").await;
-    reply.expect(200);
-    let line = reply
-        .text
-        .lines()
-        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().expect("a number"))
-}
-
 /// The servers that `/readyz` says are waited for, and its status code.
 pub async fn waiting_for(server: &Server) -> (u16, Vec<String>) {
     let reply = server.get("/readyz").await;

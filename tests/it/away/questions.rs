@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::looks::{metric, within_time};
+use super::looks::within_time;
 use crate::harness::scenes::Pair;
 use crate::harness::*;
 use crate::servers::{Conduct, Stub};
@@ -217,7 +217,7 @@ async fn the_request_is_the_contract_s_and_a_known_question_of_the_bucket_is_use
     let unknown = scenes::pair(&server, "gus", "hal", "Another").await;
     complete_in_vain(&server, &unknown).await;
     assert_eq!(
-        metric(&server, "matchmaker_questions_remembered_total").await,
+        server.metric("matchmaker_questions_remembered_total").await,
         2.0
     );
 }

@@ -8,7 +8,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use futures_util::future::join;
 
-use super::looks::{awaits, holds, metric, redis_at, shared_neighbours};
+use super::looks::{awaits, holds, redis_at, shared_neighbours};
 use crate::harness::*;
 use crate::servers::{self, Collaboration, Own, RabbitMq};
 
@@ -161,7 +161,7 @@ async fn every_session_is_announced_although_the_broker_is_killed_twice() {
         })
         .await;
         eventually("the outbox is empty", async || {
-            let rows = metric(&server, "matchmaker_outbox_rows").await;
+            let rows = server.metric("matchmaker_outbox_rows").await;
             (rows == 0.0).then_some(())
         })
         .await;
@@ -195,7 +195,7 @@ async fn an_event_that_no_queue_takes_waits_and_comes_once_the_queue_is_declared
     let server = Options::on(Backends::from(neighbours)).start().await;
     let first = lifecycle(&server, 1).await;
     eventually("the event was tried twice", async || {
-        let tries = metric(&server, "matchmaker_events_unroutable_total").await;
+        let tries = server.metric("matchmaker_events_unroutable_total").await;
         (tries >= 2.0).then_some(())
     })
     .await;
@@ -203,7 +203,7 @@ async fn an_event_that_no_queue_takes_waits_and_comes_once_the_queue_is_declared
     assert_eq!(rows(&database, WAITING_ROWS).await, 2);
     assert!(server.output().contains("no queue takes match.found"));
     eventually("the backlog is measured", async || {
-        let rows = metric(&server, "matchmaker_outbox_rows").await;
+        let rows = server.metric("matchmaker_outbox_rows").await;
         (rows == 2.0).then_some(())
     })
     .await;

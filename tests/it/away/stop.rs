@@ -104,8 +104,6 @@ async fn everybody_was_answered(people: &[Person]) {
 
 /// People who open a connection for each request, one after the other, until they are refused.
 const KNOCKERS: usize = 16;
-/// Each may have a connection that the kernel took just when the port was closed, and none before.
-const CAUGHT_MAX: usize = KNOCKERS;
 
 #[actix_rt::test]
 async fn whoever_connects_while_it_stops_is_answered_or_refused() {
@@ -137,12 +135,12 @@ async fn whoever_connects_while_it_stops_is_answered_or_refused() {
 
     let (unanswered, (status, took)) = join(knockers, stopping).await;
 
-    let unanswered: usize = unanswered.into_iter().sum();
     let told = told.get();
-    println!("stopped in {took:?}; {told} requests were told so, {unanswered} were not answered");
+    println!("stopped in {took:?}; {told} requests were told so; not answered: {unanswered:?}");
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(told >= KNOCKERS, "{told}");
-    assert!(unanswered <= CAUGHT_MAX, "{unanswered}");
+    // The kernel may have taken a connection just when the port was closed; the next is refused.
+    assert!(unanswered.iter().all(|times| *times <= 1), "{unanswered:?}");
 }
 
 #[actix_rt::test]

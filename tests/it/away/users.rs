@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::looks::{metric, within_time};
+use super::looks::within_time;
 use crate::harness::*;
 use crate::servers::{Conduct, Stub};
 
@@ -97,5 +97,5 @@ async fn a_user_service_that_is_away_is_503_soon_and_what_is_open_stays_open() {
         .open_ticket("Easy", "Array")
         .await;
     let failed = r#"matchmaker_service_calls_total{service="users",result="failed"}"#;
-    assert!(metric(&server, failed).await >= 6.0);
+    assert!(server.metric(failed).await >= 6.0);
 }
