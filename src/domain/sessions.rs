@@ -236,23 +236,13 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at_ms, match_id, session_id, ticket, user};
+    use super::super::testing::{at_ms, session_id, session_record, ticket, user};
     use super::*;
 
     fn open_session() -> Session {
         let record = SessionRecord {
-            id: session_id(1),
-            match_id: match_id(1),
-            users: [user(1), user(2)],
-            question: Question {
-                id: 7,
-                title: "Two Sum".into(),
-                difficulty: "easy".into(),
-                topics: vec!["Array".into()],
-            },
-            opened_at: at_ms(1_000),
             ends_at: at_ms(9_000),
-            left: [false, false],
+            ..session_record()
         };
         Session::new(record, [ticket(1).id, ticket(2).id])
     }

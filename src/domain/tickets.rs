@@ -114,9 +114,8 @@ impl Ticket {
         if let Some(avoid) = avoid {
             // What holds no more, or twice, must not push out what still holds.
             let asks = ticket.asks;
-            ticket
-                .avoided
-                .retain(|known| *known != avoid && known.may_hold(asks));
+            let holds = |known: &Avoided| *known != avoid && known.may_hold(asks);
+            ticket.avoided.retain(holds);
             let surplus = (ticket.avoided.len() + 1).saturating_sub(AVOIDED_MAX);
             ticket.avoided.drain(..surplus);
             ticket.avoided.push(avoid);
@@ -125,22 +124,20 @@ impl Ticket {
     }
 
     fn avoids(&self, other: &Self) -> bool {
-        self.avoided.iter().any(|avoided| match avoided {
+        let may_hold = |avoided: &&Avoided| avoided.may_hold(self.asks);
+        let mut avoided = self.avoided.iter().filter(may_hold);
+        avoided.any(|avoided| match avoided {
             Avoided::Decliner(user) => *user == other.user,
-            Avoided::Silence {
-                user,
-                own_asks,
-                theirs,
-            } => {
+            Avoided::Silence { user, theirs, .. } => {
                 let they_asked_again = theirs.is_some_and(|asked| asked != (other.id, other.asks));
-                *user == other.user && *own_asks == self.asks && !they_asked_again
+                *user == other.user && !they_asked_again
             }
         })
     }
 }
 
 impl Avoided {
-    /// Whether it may still hold for a ticket that was asked for `own_asks` times.
+    /// Whether it may still hold for a ticket that was asked for again `asks` times.
     fn may_hold(&self, asks: u32) -> bool {
         match self {
             Self::Decliner(_) => true,

@@ -31,8 +31,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
 const WARN_EVERY: Duration = Duration::from_secs(30);
-/// Rounds in a row that were tried and failed as a whole after which the first announcement is put off: should it
-/// be what breaks the connection, the others pass.
+/// Rounds in a row that were tried and failed as a whole after which the first announcement is put off:
+/// should it be what breaks the connection, the others pass.
 const FAILED_ROUNDS_MAX: u32 = 3;
 /// First and longest wait while the broker or the store is away. The longest one is short, because
 /// everything waits for it once they are back.

@@ -327,8 +327,8 @@ mod tests {
 
     use super::*;
     use crate::adapters::store::sqlite::testing;
-    use crate::domain::testing::{at_ms, match_id, session_id, ticket, user};
-    use crate::domain::{BucketKey, Proposal, Question, SessionRecord};
+    use crate::domain::testing::{at_ms, match_id, session_id, session_record, ticket, user};
+    use crate::domain::{BucketKey, Proposal, SessionRecord};
 
     fn match_row(number: u64, tickets: [u64; 2]) -> MatchRow {
         let bucket: BucketKey = ticket(1).wish.bucket();
@@ -348,15 +348,9 @@ mod tests {
             id: session_id(number),
             match_id: match_id(its_match),
             users: tickets.map(user),
-            question: Question {
-                id: 1,
-                title: "Two Sum".into(),
-                difficulty: "easy".into(),
-                topics: vec!["Array".into()],
-            },
             opened_at: at_ms(6_000),
             ends_at: at_ms(99_000),
-            left: [false, false],
+            ..session_record()
         };
         let mut row = match_row(its_match, tickets);
         row.state = IN_SESSION.to_owned();

@@ -345,8 +345,7 @@ mod tests {
     use super::*;
     use crate::domain::bucket::MatchIds;
     use crate::domain::limits::Timeouts;
-    use crate::domain::sessions::Question;
-    use crate::domain::testing::{at_ms, match_id, session_id, ticket};
+    use crate::domain::testing::{at_ms, match_id, session_id, session_record, ticket};
     use crate::domain::values::EventId;
     use crate::domain::writes::Refusal;
 
@@ -364,12 +363,7 @@ mod tests {
             Timeouts::default(),
         )
         .with_confirmations([true, true]);
-        let question = Question {
-            id: 7,
-            title: "Two Sum".into(),
-            difficulty: "easy".into(),
-            topics: vec!["Array".into()],
-        };
+        let question = session_record().question;
         confirmed.on_time(at_ms(10));
         confirmed.on_question(Some(question.clone()), at_ms(10));
         confirmed.on_shared(Some(question), at_ms(10));

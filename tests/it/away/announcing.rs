@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::looks::shared_neighbours;
+use super::looks::{listening, shared_neighbours};
 use super::rabbitmq::{WAITING_ROWS, rows};
 use crate::harness::scenes::Pair;
 use crate::harness::*;
@@ -13,11 +13,7 @@ async fn between_any_two_steps_of_an_announcement_it_is_kept_and_repeated_as_it_
     let neighbours = shared_neighbours();
     let (broker, database) = (neighbours.vhost.url(), neighbours.database.url());
     let server = Options::on(Backends::from(neighbours)).start().await;
-    // The exchange is the server's, and it may not be there yet.
-    let mut collaboration = eventually("the queue is bound", async || {
-        Collaboration::listen(&broker).await.ok()
-    })
-    .await;
+    let mut collaboration = listening(&broker).await;
     let mut copies: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     let places = ["publish", "mark_sent"]
         .into_iter()
@@ -83,10 +79,7 @@ async fn is_put_off_and_sent_later(place: &str) {
     let events = rows_of
         .texts("SELECT event_id::text AS text FROM outbox")
         .await;
-    let mut collaboration = eventually("the queue is bound", async || {
-        Collaboration::listen(&broker).await.ok()
-    })
-    .await;
+    let mut collaboration = listening(&broker).await;
     let (of, (id, _)) = next_event(&mut collaboration).await;
 
     assert_eq!(
@@ -108,10 +101,7 @@ async fn between_the_steps_of_removing_what_was_sent_it_goes_and_is_not_sent_aga
     let neighbours = shared_neighbours();
     let (broker, database) = (neighbours.vhost.url(), neighbours.database.url());
     let server = Options::on(Backends::from(neighbours)).start().await;
-    let mut collaboration = eventually("the queue is bound", async || {
-        Collaboration::listen(&broker).await.ok()
-    })
-    .await;
+    let mut collaboration = listening(&broker).await;
     let open_one = async |topic: &str| {
         let [first, second] = ["ada", "bob"].map(|name| format!("{name} {topic}"));
         let pair = scenes::pair(&server, &first, &second, topic).await;

@@ -6,7 +6,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncConnectionConfig, Client};
 
 use crate::harness::*;
-use crate::servers::{self, Passage};
+use crate::servers::{self, Collaboration, Passage};
 
 /// The servers that `/readyz` says are waited for, and its status code.
 pub async fn waiting_for(server: &Server) -> (u16, Vec<String>) {
@@ -36,6 +36,13 @@ pub async fn within_time<T>(limit: Duration, what: &str, work: impl Future<Outpu
     let took = begun.elapsed();
     assert!(is_in_time(took, limit), "{what} took {took:?}");
     done
+}
+
+/// The collaboration service at this broker, its queue bound. The exchange is the server's, and may not
+/// be there yet.
+pub async fn listening(broker: &str) -> Collaboration {
+    let bound = async || Collaboration::listen(broker).await.ok();
+    eventually("the queue is bound", bound).await
 }
 
 /// A connection to the logical database of this URL.

@@ -86,6 +86,13 @@ async fn what_is_code_elsewhere_is_text_everywhere() {
     assert_logged_as_json(&server.output());
 }
 
+/// The keys that are there now and were not, but for the mirror's own.
+async fn added(redis: &mut MultiplexedConnection, before: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut found = keys(redis).await;
+    found.retain(|key| !before.contains(key) && key != "matching_mirror");
+    found
+}
+
 /// A waiting ticket adds its queue and its hash to Redis, and nothing else.
 async fn assert_mirrored(
     redis: &mut MultiplexedConnection,
@@ -99,12 +106,7 @@ async fn assert_mirrored(
     let hash = format!("matching_ticket:{ticket}");
     let expected = BTreeSet::from([queue.clone(), hash.clone()]);
     eventually("the ticket is mirrored", async || {
-        let found = keys(redis).await;
-        let added: BTreeSet<_> = found
-            .difference(before)
-            .filter(|key| *key != "matching_mirror")
-            .cloned()
-            .collect();
+        let added = added(redis, before).await;
         (added == expected).then_some(())
     })
     .await;
@@ -125,12 +127,7 @@ async fn assert_shared(
     users: &[String; 2],
 ) {
     eventually("only the session is left", async || {
-        let found = keys(redis).await;
-        let added: BTreeSet<_> = found
-            .difference(before)
-            .filter(|key| *key != "matching_mirror")
-            .cloned()
-            .collect();
+        let added = added(redis, before).await;
         let own = format!("matching_session:{session}");
         (added.contains(session) && added.iter().all(|key| *key == session || *key == own))
             .then_some(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::away::looks::listening;
 use crate::harness::*;
 use crate::servers::Collaboration;
 
@@ -20,12 +21,7 @@ impl Announced {
     pub async fn listen(server: &Server, backends: &Backends) -> Self {
         let queue = match backends {
             Backends::Embedded => None,
-            Backends::Real(neighbours) => {
-                let url = neighbours.vhost.url();
-                // The exchange is the server's, and it may not be there yet.
-                let bound = async || Collaboration::listen(&url).await.ok();
-                Some(eventually("the queue is bound", bound).await)
-            }
+            Backends::Real(neighbours) => Some(listening(&neighbours.vhost.url()).await),
         };
         let database = Database::of(server, backends);
         Self { database, queue }

@@ -64,6 +64,17 @@ async fn between_any_two_steps_of_confirming_nothing_is_lost() {
     .await;
 }
 
+/// The server ends while it carries this ask out, of which nobody is told, and is back.
+async fn asks_unheard(server: &Server, ask: Request) {
+    let asked = ask.try_send().await;
+    server.crashes().await;
+    server.restart_for_good().await;
+    assert!(
+        asked.is_err(),
+        "nobody is told before it is stored: {asked:?}"
+    );
+}
+
 /// A match whose second member has declined: the first is put back.
 async fn put_back(server: &Server, step: &str) -> scenes::Pair {
     let [first, second] = ["first", "second"].map(|name| format!("{name} of {step}"));
@@ -81,14 +92,8 @@ async fn between_the_steps_of_asking_again_the_place_is_kept_and_nothing_is_told
         server.restart_until(&step).await;
         let pair = put_back(&server, &step).await;
 
-        let asked = pair.first.asking("Easy", &step).try_send().await;
-        server.crashes().await;
-        server.restart_for_good().await;
+        asks_unheard(&server, pair.first.asking("Easy", &step)).await;
 
-        assert!(
-            asked.is_err(),
-            "nobody is told before it is stored: {asked:?}"
-        );
         let again = pair.first.ask("Easy", &step).await;
         assert_eq!(text(again.expect(200), "id"), pair.first_ticket);
         pair.first.cancel(&pair.first_ticket).await.expect(200);
@@ -104,14 +109,8 @@ async fn between_the_steps_of_asking_again_in_an_unanswered_match_the_match_stan
         let [first, second] = ["first", "second"].map(|name| format!("{name} {step}"));
         let pair = scenes::pair(&server, &first, &second, &step).await;
 
-        let asked = pair.first.asking("Easy", &step).try_send().await;
-        server.crashes().await;
-        server.restart_for_good().await;
+        asks_unheard(&server, pair.first.asking("Easy", &step)).await;
 
-        assert!(
-            asked.is_err(),
-            "nobody is told before it is stored: {asked:?}"
-        );
         let again = pair.first.ask("Easy", &step).await;
         assert_eq!(text(again.expect(200), "id"), pair.first_ticket);
         assert_eq!(text(&again.json, "status"), "matched");
@@ -156,14 +155,8 @@ async fn between_the_steps_of_replacing_a_ticket_exactly_one_of_the_two_is_live(
         server.restart_until(&step).await;
         let pair = put_back(&server, &step).await;
 
-        let asked = pair.first.asking("Hard", &step).try_send().await;
-        server.crashes().await;
-        server.restart_for_good().await;
+        asks_unheard(&server, pair.first.asking("Hard", &step)).await;
 
-        assert!(
-            asked.is_err(),
-            "nobody is told before it is stored: {asked:?}"
-        );
         let old = pair.first.state(&pair.first_ticket).await;
         let again = pair.first.ask("Hard", &step).await;
         match when {
