@@ -41,7 +41,7 @@ const ALONE: [Setup; 9] = [
         steps: 1,
         asks: 1,
         acts: 1,
-        deeds: ALL,
+        deeds: ANSWERS,
         ..alone("asking elsewhere from a match", Begin::Matched)
     },
     Setup {
@@ -132,7 +132,6 @@ const TWO: [Setup; 10] = [
     },
     Setup {
         buckets: 2,
-        lost: 1,
         asks: 1,
         acts: 1,
         deeds: &[Deed::Decline],
@@ -152,7 +151,15 @@ const TWO: [Setup; 10] = [
 ];
 
 /// For the long campaign.
-const FULL: [Setup; 9] = [
+const FULL: [Setup; 10] = [
+    Setup {
+        buckets: 2,
+        lost: 1,
+        asks: 1,
+        acts: 1,
+        deeds: &[Deed::Decline],
+        ..two("asking elsewhere, and a lost answer", Begin::Matched)
+    },
     Setup {
         crashes: 1,
         steps: 1,
