@@ -22,34 +22,39 @@ pub struct Redis {
 impl Redis {
     /// One that a test may kill. It has every acknowledged write again after a restart.
     pub fn own() -> Own<Self> {
-        Own(Self::start(Folder::of("redis"), "yes"))
+        // While Redis syncs its file, it answers writes before they are in it; what is in it outlives
+        // the process without being synced.
+        let settings = [("appendonly", "yes"), ("appendfsync", "no")];
+        Own(Self::start(Folder::of("redis"), &settings))
     }
 
     /// One that appends every write to a file in a folder below `parent`, which it syncs once a second.
     pub fn in_production(parent: &Path) -> Self {
-        Self::start(Folder::below(parent, "redis"), "yes")
+        let settings = [("appendonly", "yes"), ("appendfsync", "everysec")];
+        Self::start(Folder::below(parent, "redis"), &settings)
     }
 
     pub(super) fn shared() -> Self {
-        Self::start(Folder::of("redis"), "no")
+        Self::start(Folder::of("redis"), &[("appendonly", "no")])
     }
 
-    fn start(folder: Folder, keeps: &str) -> Self {
+    fn start(folder: Folder, settings: &[(&str, &str)]) -> Self {
         let admin = Admin {
             port: free_port(),
             free: Arc::new(Mutex::new((0..NUMBERS).rev().collect())),
         };
         let mut command = in_account(Path::new("redis-server"));
-        for (name, value) in [
-            ("port", admin.port.to_string().as_str()),
+        let (port, numbers) = (admin.port.to_string(), NUMBERS.to_string());
+        let common = [
+            ("port", port.as_str()),
             ("bind", "127.0.0.1"),
             ("requirepass", PASSWORD),
-            ("databases", &NUMBERS.to_string()),
-            ("appendonly", keeps),
+            ("databases", &numbers),
             ("save", ""),
             ("maxmemory", "256mb"),
             ("maxmemory-policy", "noeviction"),
-        ] {
+        ];
+        for (name, value) in common.iter().chain(settings) {
             command.arg(format!("--{name}")).arg(value);
         }
         let asked = admin.clone();
