@@ -91,10 +91,13 @@ async fn g3_a_ticket_in_two_open_matches_is_counted_and_the_first_match_goes_on(
     server.kill();
     Tampered::new(&server).changes(
         1,
-        "INSERT INTO matches SELECT unhex(substr(hex(id), 1, 30) || '00'), unhex(substr(hex(session_id), 1, 30) || '00'), \
-         first_ticket, second_ticket, first_user, second_user, difficulty, topic_key, state, \
-         confirmed_first, confirmed_second, proposed_at_ms + 1, expires_at_ms, extended, ended_at_ms \
-         FROM matches",
+        &format!(
+            "INSERT INTO matches SELECT {}, {}, first_ticket, second_ticket, first_user, \
+             second_user, difficulty, topic_key, state, confirmed_first, confirmed_second, \
+             proposed_at_ms + 1, expires_at_ms, extended, ended_at_ms FROM matches",
+            another("id"),
+            another("session_id")
+        ),
     );
 
     server.restart().await;
@@ -157,7 +160,7 @@ async fn g5_a_match_that_cannot_become_its_session_is_counted_and_does_after_a_r
     pair.first.confirm(&pair.match_id, true).await.expect(200);
     Tampered::new(&server).changes(
         1,
-        "UPDATE matches SET session_id = unhex(substr(hex(session_id), 1, 30) || '00')",
+        &format!("UPDATE matches SET session_id = {}", another("session_id")),
     );
 
     let confirmed = pair.second.confirm(&pair.match_id, true).await;
@@ -369,6 +372,11 @@ impl Tampered {
 /// An id as SQLite writes it.
 fn blob(id: &str) -> String {
     format!("x'{}'", id.replace('-', ""))
+}
+
+/// What differs from the id in `column` in its last byte.
+fn another(column: &str) -> String {
+    format!("unhex(substr(hex({column}), 1, 30) || iif(hex({column}) LIKE '%00', '01', '00'))")
 }
 
 /// Two people who have nothing to do with it find each other, work together and part.
