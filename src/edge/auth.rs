@@ -11,6 +11,7 @@ use futures_util::future::{Either, LocalBoxFuture};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, get_current_timestamp};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::error::ApiError;
 use super::state::Edge;
@@ -31,6 +32,8 @@ pub struct AuthenticatedUser {
     pub valid_for: Duration,
     /// The token itself.
     pub token: BearerToken,
+    /// When the request came: what is asked of the user service is part of the time it may take.
+    pub since: Instant,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +96,7 @@ impl Verifier {
                         valid_for: Duration::try_from_secs_f64(left_s.max(0.0))
                             .unwrap_or(Duration::MAX),
                         token: BearerToken::new(token),
+                        since: Instant::now(),
                     });
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}

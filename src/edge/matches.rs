@@ -64,7 +64,9 @@ pub async fn answer(
         let view = backend.board.find_match(match_id);
         matches!(view, Some(MatchView::Opening)) && !backend.store.is_stuck()
     };
-    let called = call_and_wait(&edge, CONFIRM_WITHIN_MS, goes_on, command);
+    let waited_ms = u64::try_from(user.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let within_ms = CONFIRM_WITHIN_MS.saturating_sub(waited_ms);
+    let called = call_and_wait(&edge, within_ms, goes_on, command);
     let (answer, backend) = called.await?;
     match answer {
         Some(ProposalAnswer::WaitingForPartner) => {

@@ -230,7 +230,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "UNREAD_SECONDS",
-        "20",
+        "18",
         "How long a client may take nothing of what it was sent; then its connection is dropped.",
     ),
     plain(

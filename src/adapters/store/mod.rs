@@ -13,6 +13,7 @@ mod postgres;
 mod records;
 mod rows;
 mod sqlite;
+mod stuck;
 mod worker;
 mod writer;
 

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::group::{Entry, Group};
+use super::stuck::StuckWorkers;
 use super::writer::{GroupError, GroupStore};
 use crate::observability::{STORE_GROUP_SIZE, STORE_QUEUE_DEPTH};
 use crate::ports::Clock;
@@ -34,8 +35,7 @@ pub(super) struct Shared {
     pub(super) group_max: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
-    /// Workers whose store does not answer.
-    pub(super) stuck: watch::Sender<usize>,
+    pub(super) stuck: Arc<StuckWorkers>,
     /// Workers that have not ended.
     pub(super) working: watch::Sender<usize>,
 }
@@ -304,23 +304,21 @@ impl Intake {
     /// nobody waits for a store that is away.
     async fn stuck<T>(&self, work: impl Future<Output = T>, refuses: Refuses) -> T {
         let mut work = pin!(work);
-        let _stuck = Stuck::new(self.shared());
-        let mut stuck = self.shared().stuck.subscribe();
+        let _stuck = self.shared().stuck.one_more();
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                entry = self.next_refused(&mut stuck, refuses) => entry.refuse("away"),
+                entry = self.next_refused(refuses) => entry.refuse("away"),
             }
         }
     }
 
     /// The next write, as long as all workers are stuck.
-    async fn next_refused(&self, stuck: &mut watch::Receiver<usize>, refuses: Refuses) -> Entry {
+    async fn next_refused(&self, refuses: Refuses) -> Entry {
         let shared = self.shared();
         loop {
-            // An error says that there is nobody to change it, and it is held by what is shared.
-            let _ = stuck.wait_for(|stuck| *stuck == shared.workers).await;
+            shared.stuck.wait_for(|stuck| stuck == shared.workers).await;
             let next = async {
                 match shared.queues.lock().await.next(refuses).await {
                     Some(entry) => entry,
@@ -329,25 +327,9 @@ impl Intake {
             };
             tokio::select! {
                 biased;
-                _ = stuck.wait_for(|stuck| *stuck < shared.workers) => {}
+                () = shared.stuck.wait_for(|stuck| stuck < shared.workers) => {}
                 entry = next => return entry,
             }
         }
-    }
-}
-
-/// Counts a worker whose store does not answer.
-struct Stuck<'a>(&'a Shared);
-
-impl<'a> Stuck<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.stuck.send_modify(|stuck| *stuck += 1);
-        Self(shared)
-    }
-}
-
-impl Drop for Stuck<'_> {
-    fn drop(&mut self) {
-        self.0.stuck.send_modify(|stuck| *stuck -= 1);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::group::Entry;
+use super::stuck::StuckWorkers;
 use super::worker::{Queues, Shared, Worker};
 use crate::domain::{Timestamp, Write, WriteOutcome};
 use crate::ports::{Clock, Store, WriteDone};
@@ -80,7 +81,7 @@ pub struct Writer {
     patient: mpsc::UnboundedSender<Entry>,
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
-    stuck: watch::Receiver<usize>,
+    stuck: Arc<StuckWorkers>,
 }
 
 impl Writer {
@@ -99,13 +100,13 @@ impl Writer {
         };
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
-        let (now_stuck, stuck) = watch::channel(0);
+        let stuck = Arc::<StuckWorkers>::default();
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             group_max: options.group_max,
             clock: Arc::clone(clock),
             workers: stores.len(),
-            stuck: now_stuck,
+            stuck: Arc::clone(&stuck),
             working: now_working,
         });
         for (number, store) in stores.into_iter().enumerate() {
@@ -157,7 +158,7 @@ impl Store for Writer {
     }
 
     fn is_stuck(&self) -> bool {
-        *self.stuck.borrow() > 0
+        self.stuck.count() > 0
     }
 }
 

@@ -112,7 +112,7 @@ fn nothing_configured_is_a_working_dev_server() {
         per_user_max: 20,
         ping_ms: 20_000,
         silence_ms: 60_000,
-        unread_ms: 20_000,
+        unread_ms: 18_000,
     };
     assert_eq!(settings.sockets, sockets);
     assert_eq!(settings.shutdown_ms, 8_000);

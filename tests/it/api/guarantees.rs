@@ -346,6 +346,7 @@ struct Tampered(SqliteConnection);
 
 impl Tampered {
     fn new(server: &Server) -> Self {
+        server.is_tampered_with();
         let path = server.database_file();
         let path = path.to_str().expect("the path is UTF-8");
         let mut connection = SqliteConnection::establish(path).expect("the file is there");

@@ -79,6 +79,7 @@ impl Options {
             child: RefCell::default(),
             output: Output::default(),
             begin: Cell::default(),
+            is_tampered: Cell::default(),
             api: Api::new(),
         }
     }
@@ -147,6 +148,8 @@ pub struct Server {
     output: Output,
     /// The line of the output with which the present process began.
     begin: Cell<usize>,
+    /// Whether the test itself breaks what the server guarantees.
+    is_tampered: Cell<bool>,
     api: Api,
 }
 
@@ -159,6 +162,12 @@ impl Server {
     /// Options for the backends under test with one variable set.
     pub fn with(name: &str, value: impl ToString) -> Options {
         Options::on(Backends::under_test()).with(name, value)
+    }
+
+    /// The test changes what the server has stored: guarantees will be broken, and it looks itself
+    /// which.
+    pub fn is_tampered_with(&self) {
+        self.is_tampered.set(true);
     }
 
     /// SIGKILL, and awaits that the process is gone.
@@ -366,6 +375,9 @@ impl Server {
         let output = self.output();
         if output.contains("panicked at") {
             return Err("a thread of the server panicked".to_owned());
+        }
+        if output.contains("is broken:") && !self.is_tampered.get() {
+            return Err("a guarantee was broken".to_owned());
         }
         if output.contains(servers::PASSWORD) {
             return Err("a password stands in the output".to_owned());

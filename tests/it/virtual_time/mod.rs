@@ -34,6 +34,26 @@ use std::{env, panic, thread};
 use hour::{Outcome, run};
 
 const SEEDS: u64 = 20;
+/// What has to happen in so many hours: hours in which it does not would attack less than they say.
+const HAPPENS: [&str; 17] = [
+    "announced again",
+    "asks without an answer",
+    "broker",
+    "calm looks",
+    "declined",
+    "duplicates",
+    "expired",
+    "extended",
+    "given up",
+    "left",
+    "replaced",
+    "silences",
+    "store fails",
+    "store hangs",
+    "stored after the kill",
+    "unroutable",
+    "withdrawn",
+];
 
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
@@ -55,6 +75,10 @@ fn every_hour_keeps_the_guarantees_and_runs_the_same_way_again() {
         *seen.entry(what).or_default() += times;
     }
     eprintln!("virtual time: {seen:?}");
+    if seen.get("hours") >= Some(&SEEDS) {
+        let missing = HAPPENS.iter().filter(|what| !seen.contains_key(*what));
+        assert_eq!(missing.count(), 0, "something has never happened: {seen:?}");
+    }
 }
 
 /// What each of these has tried. A seed runs on one thread; several run side by side.

@@ -46,9 +46,14 @@ pub fn board(server: &Server, state: &State) {
         shown += 1;
     }
     let mut sure = state.rows.nothing_under_way();
-    for row in db.sessions.values().filter(|row| row.record.ends_at > now) {
-        if row.record.left == [true, true] {
+    for row in db.sessions.values() {
+        let is_over = row.record.ends_at <= now;
+        // Whoever left is told so first, which may take longer than the session had left.
+        if row.record.left == [true, true] || is_over && row.record.left != [false, false] {
             sure &= board.session(row.record.id).is_none();
+            continue;
+        }
+        if is_over {
             continue;
         }
         let changes =

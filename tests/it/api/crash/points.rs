@@ -130,6 +130,7 @@ async fn between_the_steps_of_discarding_what_contradicts_itself_nobody_is_kept_
     let ends = "UPDATE matches SET state = 'expired', ended_at_ms = expires_at_ms";
     let ends = format!("{ends} WHERE {id} = '{}'", pair.match_id);
     database.run(&ends).await;
+    server.is_tampered_with();
 
     for when in ["before", "after"] {
         server.start_until(&format!("{when}:discard_ticket"));

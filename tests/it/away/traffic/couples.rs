@@ -25,40 +25,23 @@ pub struct Meeting {
 /// What all couples of one test share.
 #[derive(Default)]
 pub struct Conditions {
-    /// Nobody begins a request.
-    pub quiet: Cell<bool>,
     /// Nobody begins another meeting.
     pub over: Cell<bool>,
-    under_way: Cell<usize>,
     slowest: RefCell<(Duration, String)>,
 }
 
 impl Conditions {
-    /// Sends it, not before that is allowed, and in time.
+    /// Sends it, and is answered in time.
     async fn send(&self, limit: Duration, request: impl Fn() -> Request) -> Reply {
-        while self.quiet.get() {
-            tokio::time::sleep(PAUSE / 4).await;
-        }
-        self.under_way.set(self.under_way.get() + 1);
         let begun = Instant::now();
         let reply = request().send().await;
         let took = begun.elapsed();
-        self.under_way.set(self.under_way.get() - 1);
         assert!(is_in_time(took, limit), "{} took {took:?}", reply.what);
         if took > self.slowest.borrow().0 {
             let said = format!("{} {}", reply.what, reply.status);
             self.slowest.replace((took, said));
         }
         reply
-    }
-
-    /// Lets requests begin no more, and awaits the end of those that have.
-    pub async fn hush(&self) {
-        self.quiet.set(true);
-        within(LONGEST, "what has begun is answered", async || {
-            (self.under_way.get() == 0).then_some(())
-        })
-        .await;
     }
 
     /// The longest time that anybody waited for an answer, and which.
@@ -76,6 +59,8 @@ pub struct Couple<'a> {
     wanders: bool,
     /// Their meetings so far.
     pub meetings: RefCell<Vec<Meeting>>,
+    /// Tickets that were replaced, declined with, or withdrawn; each was answered 2xx.
+    pub ended: RefCell<Vec<(User, String)>>,
     /// How often they were told to come again.
     pub refused: Cell<usize>,
 }
@@ -89,13 +74,17 @@ impl<'a> Couple<'a> {
             number,
             wanders,
             meetings: RefCell::default(),
+            ended: RefCell::default(),
             refused: Cell::default(),
         }
     }
 
-    /// Meets until all is over.
+    /// Meets until all is over, and thinks better of it every other time.
     pub async fn meet_again_and_again(&self) {
         while !self.conditions.over.get() {
+            if (self.number + self.met()).is_multiple_of(2) {
+                self.think_better_of_it().await;
+            }
             let meeting = self.meet().await;
             self.meetings.borrow_mut().push(meeting);
         }
@@ -114,8 +103,7 @@ impl<'a> Couple<'a> {
         };
         let mut tickets = Vec::new();
         for user in [ada, bob] {
-            let asked = self.insist(AT_ONCE, || user.asking("Easy", &topic)).await;
-            tickets.push((user.clone(), text(&asked, "id").to_owned()));
+            tickets.push((user.clone(), self.ask(user, &topic).await));
         }
         let match_id = self.matched(ada, &tickets[0].1).await;
         self.insist(AT_ONCE, || ada.answering(&match_id, true))
@@ -135,6 +123,37 @@ impl<'a> Couple<'a> {
         }
     }
 
+    /// One declines; the other, who is put back, asks for something else and withdraws that.
+    async fn think_better_of_it(&self) {
+        let [ada, bob] = &self.users;
+        let topics = ["Doubt", "More doubt"].map(|topic| format!("{topic} {}", self.number));
+        let replaced = self.ask(ada, &topics[0]).await;
+        let declined = self.ask(bob, &topics[0]).await;
+        let match_id = self.matched(ada, &replaced).await;
+        self.insist(AT_ONCE, || bob.answering(&match_id, false))
+            .await;
+        let withdrawn = self.ask(ada, &topics[1]).await;
+        self.withdraw(ada, &withdrawn).await;
+        let tickets = [(ada, replaced), (bob, declined), (ada, withdrawn)];
+        let tickets = tickets.map(|(user, ticket)| (user.clone(), ticket));
+        self.ended.borrow_mut().extend(tickets);
+    }
+
+    async fn ask(&self, user: &User, topic: &str) -> String {
+        let asked = self.insist(AT_ONCE, || user.asking("Easy", topic)).await;
+        text(&asked, "id").to_owned()
+    }
+
+    /// Withdraws until it is granted, or until it turns out that it was when nobody could say so.
+    async fn withdraw(&self, user: &User, ticket: &str) {
+        let before = self.refused.get();
+        let withdraw = || user.cancelling(ticket);
+        let reply = self.until_granted(AT_ONCE, withdraw).await;
+        if self.refused.get() == before || reply.status != 400 {
+            reply.expect(200);
+        }
+    }
+
     async fn matched(&self, user: &User, ticket: &str) -> String {
         let path = format!("/requests/{ticket}/status");
         loop {
@@ -149,10 +168,15 @@ impl<'a> Couple<'a> {
 
     /// Asks until it is granted. Nothing but 503 is said meanwhile, and that in time.
     async fn insist(&self, limit: Duration, request: impl Fn() -> Request) -> Value {
+        let reply = self.until_granted(limit, request).await;
+        reply.expect(200).clone()
+    }
+
+    async fn until_granted(&self, limit: Duration, request: impl Fn() -> Request) -> Reply {
         loop {
             let reply = self.conditions.send(limit, &request).await;
             if reply.status != 503 {
-                return reply.expect(200).clone();
+                return reply;
             }
             reply.expect(503);
             self.refused.set(self.refused.get() + 1);
