@@ -1,6 +1,7 @@
 //! A running server, from the reserved port to the last flushed write.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::edge::{self, Backend, Edge};
 use crate::observability::{self, Needed, NeededBackends, RECOVERY_SECONDS};
 use crate::ports::{Clock, LiveState, Ports, Store};
 use crate::settings::{Database, Settings};
+use crate::startup::FILES_BESIDE_SOCKETS;
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);
@@ -49,6 +51,8 @@ const LAST_WRITES: Duration = Duration::from_millis(500);
 const LAST_NEWS: Duration = Duration::from_millis(500);
 /// Wait before what was stored is read again, where the database went away in between.
 const RECOVER_AGAIN: Duration = Duration::from_secs(1);
+/// Open files that are left for databases, brokers, services and the log.
+const FILES_OF_BACKENDS: u64 = 128;
 /// How often what is only kept for a while is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -206,10 +210,14 @@ async fn stored(
 
 fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
     let settings = &edge.settings;
-    let workers = settings.http.workers;
+    let workers = settings
+        .http
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let unread = Duration::from_millis(settings.sockets.unread_ms);
+    let connections = connections_max(settings.sockets.max);
     let (listener, door) = reserved.open()?;
-    let mut server = HttpServer::new(move || edge::app(edge.clone()))
+    let server = HttpServer::new(move || edge::app(edge.clone()))
         .on_connect(move |connection, _| {
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
                 let socket = socket2::SockRef::from(stream);
@@ -226,14 +234,23 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
         .client_disconnect_timeout(Duration::from_secs(2))
         .keep_alive(Duration::from_secs(75))
         .shutdown_timeout(LAST_BYTES_FOR_S)
-        .disable_signals();
-    if let Some(workers) = workers {
-        server = server.workers(workers);
-    }
-    let server = server.listen(listener)?.run();
+        .workers(workers)
+        .max_connections(connections.div_ceil(workers))
+        .disable_signals()
+        .listen(listener)?
+        .run();
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok((handle, door))
+}
+
+/// How many connections are taken at a time; others wait until one ends. Whoever holds many open
+/// without saying anything takes no files from the backends then.
+fn connections_max(sockets_max: usize) -> usize {
+    let wanted = sockets_max as u64 + FILES_BESIDE_SOCKETS;
+    let allowed = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    let connections = wanted.min(allowed).saturating_sub(FILES_OF_BACKENDS);
+    usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 fn tidy(edge: web::Data<Edge>) {

@@ -1,5 +1,6 @@
 //! Many at once, those who vanish, and those who dribble.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::probe::Probe;
@@ -55,6 +56,40 @@ async fn two_thousand_handshakes_at_once_all_open_while_others_are_served() {
     let screen = crowd[0].connect().await;
     crowd[0].open_ticket("Easy", "Array").await;
     screen.match_with("ada").await;
+}
+
+#[actix_rt::test]
+async fn connections_that_say_nothing_leave_room_for_the_backends_and_for_those_who_are_there() {
+    let server = Server::with("MAX_SOCKETS", 2).start().await;
+    let (ada, bob) = (server.user("ada"), server.user("bob"));
+    let (ada_screen, bob_screen) = (ada.connect().await, bob.connect().await);
+    // Theirs is a connection that is there.
+    server.get("/livez").await.expect(200);
+
+    let silent: Vec<TcpStream> = (0..600)
+        .map(|_| TcpStream::connect(("127.0.0.1", server.api().port())).expect("it waits"))
+        .collect();
+
+    eventually("no more are taken", async || {
+        (server.connections() >= 380).then_some(())
+    })
+    .await;
+    ada.open_ticket("Easy", "Array").await;
+    bob.open_ticket("Easy", "Array").await;
+    let found = ada_screen.match_with("bob").await;
+    let match_id = text(&found, "match_id");
+    bob_screen.match_with("ada").await;
+    ada.confirm(match_id, true).await.expect(200);
+    bob.confirm(match_id, true).await.expect(200);
+    let taken = server.connections();
+    assert!((380..400).contains(&taken), "{taken} connections");
+
+    drop(silent);
+
+    let stranger = Api::new();
+    stranger.moved_to(server.api().port());
+    let alive = stranger.request(Method::GET, "/livez").send().await;
+    alive.expect(200);
 }
 
 #[actix_rt::test]
