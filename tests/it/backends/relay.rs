@@ -127,7 +127,7 @@ async fn a_consumer_gets_every_event_of_a_run_in_which_the_broker_was_restarted_
         rows.add(number);
         woken.notify_one();
         match number {
-            200 => server.kill(),
+            200 => server.kill_settled(),
             250 => server.restart().await,
             400 => server.stop(),
             450 => server.restart().await,
