@@ -110,6 +110,32 @@ async fn whatever_the_service_does_the_session_is_made_once_it_recovers() {
 }
 
 #[actix_rt::test]
+async fn two_slow_neighbours_together_leave_nobody_waiting_longer_than_is_promised() {
+    let questions = Stub::new(Conduct::Hang).await;
+    let admits = r#"{"id": "somebody"}"#;
+    let users = Stub::new(Conduct::Answer(200, admits.into())).await;
+    let options = options_with(&questions)
+        .with("AUTH_VERIFY_WITH_USER_SERVICE", true)
+        .with("USER_SERVICE_URL", users.base());
+    let server = options.start().await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    pair.first.confirm(&pair.match_id, true).await.expect(200);
+    // Just what the user service may take; a token that it has not seen is asked about.
+    users.now(Conduct::Late(Duration::from_millis(600), admits.into()));
+    let claims = tokens::claims_with("bob", "exp", json!(tokens::in_seconds(1_800)));
+    let again = server.user_with_claims("bob", &claims);
+    let asked = users.requests().len();
+
+    let begun = Instant::now();
+    again.confirm(&pair.match_id, true).await.expect(503);
+    let took = begun.elapsed();
+
+    assert_eq!(users.requests().len(), asked + 1);
+    assert!(is_in_time(took, CONFIRM_WITHIN), "{took:?}");
+    assert_both_confirmed_without_session(&server, &pair).await;
+}
+
+#[actix_rt::test]
 async fn a_service_that_hangs_blocks_nobody_else() {
     let stub = Stub::new(Conduct::Hang).await;
     stub.now_with("topics=Array ", good());

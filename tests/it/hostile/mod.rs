@@ -12,6 +12,7 @@ mod oracle;
 mod requests;
 mod routes;
 mod scene;
+mod stored;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

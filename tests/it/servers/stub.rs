@@ -2,15 +2,21 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+/// The line that says what bodies are.
+const JSON: &str = "content-type: application/json\r\n";
 
 /// What the stub does with a request.
 #[derive(Debug, Clone)]
 pub enum Conduct {
     /// Answers with this status and body.
     Answer(u16, String),
+    /// Answers 200 with this body, but only after this time.
+    Late(Duration, String),
     /// Sends the caller with 302 to another place.
     Redirect(String),
     /// Never answers.
@@ -110,15 +116,12 @@ impl Stub {
             held.clear();
             let conduct = self.conduct_with(&head);
             self.requests.lock().expect("not poisoned").push(head);
-            let json = "content-type: application/json\r\n";
             match conduct {
-                Conduct::Answer(status, body) => {
-                    let length = body.len();
-                    let head =
-                        format!("HTTP/1.1 {status} X\r\n{json}content-length: {length}\r\n\r\n");
-                    stream.write_all(head.as_bytes()).await?;
-                    stream.write_all(body.as_bytes()).await?;
+                Conduct::Late(after, body) => {
+                    tokio::time::sleep(after).await;
+                    answer(&mut stream, 200, &body).await?;
                 }
+                Conduct::Answer(status, body) => answer(&mut stream, status, &body).await?,
                 Conduct::Redirect(to) => {
                     let head =
                         format!("HTTP/1.1 302 X\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
@@ -126,14 +129,14 @@ impl Stub {
                 }
                 Conduct::Hang => sleep_until_closed(&mut stream).await?,
                 Conduct::HangInBody => {
-                    let head = format!("HTTP/1.1 200 OK\r\n{json}content-length: 100\r\n\r\n[");
+                    let head = format!("HTTP/1.1 200 OK\r\n{JSON}content-length: 100\r\n\r\n[");
                     stream.write_all(head.as_bytes()).await?;
                     sleep_until_closed(&mut stream).await?;
                 }
                 Conduct::Close => return Ok(()),
                 Conduct::Garbage => stream.write_all(b"\x00\x01 no HTTP at all\r\n\r\n").await?,
                 Conduct::Endless(bytes) => {
-                    let head = format!("HTTP/1.1 200 OK\r\n{json}connection: close\r\n\r\n");
+                    let head = format!("HTTP/1.1 200 OK\r\n{JSON}connection: close\r\n\r\n");
                     stream.write_all(head.as_bytes()).await?;
                     for _ in 0..bytes.div_ceil(4_096) {
                         stream.write_all(&[b' '; 4_096]).await?;
@@ -143,6 +146,13 @@ impl Stub {
             }
         }
     }
+}
+
+async fn answer(stream: &mut TcpStream, status: u16, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} X\r\n{JSON}content-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await
 }
 
 async fn sleep_until_closed(stream: &mut TcpStream) -> std::io::Result<()> {

@@ -64,14 +64,14 @@ async fn between_any_two_steps_of_confirming_nothing_is_lost() {
     .await;
 }
 
-/// The server ends while it carries this ask out, of which nobody is told, and is back.
-async fn asks_unheard(server: &Server, ask: Request) {
-    let asked = ask.try_send().await;
+/// The server ends while it carries this out, of which nobody is told, and is back.
+async fn is_unheard(server: &Server, request: Request) {
+    let answered = request.try_send().await;
     server.crashes().await;
     server.restart_for_good().await;
     assert!(
-        asked.is_err(),
-        "nobody is told before it is stored: {asked:?}"
+        answered.is_err(),
+        "nobody is told before it is stored: {answered:?}"
     );
 }
 
@@ -92,7 +92,7 @@ async fn between_the_steps_of_asking_again_the_place_is_kept_and_nothing_is_told
         server.restart_until(&step).await;
         let pair = put_back(&server, &step).await;
 
-        asks_unheard(&server, pair.first.asking("Easy", &step)).await;
+        is_unheard(&server, pair.first.asking("Easy", &step)).await;
 
         let again = pair.first.ask("Easy", &step).await;
         assert_eq!(text(again.expect(200), "id"), pair.first_ticket);
@@ -109,7 +109,7 @@ async fn between_the_steps_of_asking_again_in_an_unanswered_match_the_match_stan
         let [first, second] = ["first", "second"].map(|name| format!("{name} {step}"));
         let pair = scenes::pair(&server, &first, &second, &step).await;
 
-        asks_unheard(&server, pair.first.asking("Easy", &step)).await;
+        is_unheard(&server, pair.first.asking("Easy", &step)).await;
 
         let again = pair.first.ask("Easy", &step).await;
         assert_eq!(text(again.expect(200), "id"), pair.first_ticket);
@@ -156,7 +156,7 @@ async fn between_the_steps_of_replacing_a_ticket_exactly_one_of_the_two_is_live(
         server.restart_until(&step).await;
         let pair = put_back(&server, &step).await;
 
-        asks_unheard(&server, pair.first.asking("Hard", &step)).await;
+        is_unheard(&server, pair.first.asking("Hard", &step)).await;
 
         let old = pair.first.state(&pair.first_ticket).await;
         let again = pair.first.ask("Hard", &step).await;
@@ -238,4 +238,39 @@ async fn a_window_that_ran_out_meanwhile_is_extended_once_however_often_the_star
     let left = unix_seconds(text(&found, "expires_at")) - began;
     assert!(left < 10.0, "extended again: {left} s are left");
     pair.open_session().await;
+}
+
+#[actix_rt::test]
+async fn between_the_steps_of_an_unheard_decline_the_partner_keeps_place_and_match_or_only_place() {
+    let backends = Backends::under_test();
+    let server = Options::on(backends.clone()).start().await;
+    let database = Database::of(&server, &backends);
+    let id = database.id("id");
+    for when in ["before", "after"] {
+        let step = format!("{when}:decline_match");
+        server.restart_until(&step).await;
+        let [first, second] = ["first", "second"].map(|name| format!("{name} {step}"));
+        let pair = scenes::pair(&server, &first, &second, &step).await;
+        let place = format!(
+            "SELECT CAST(enqueued_at_ms AS text) AS text FROM tickets WHERE {id} = '{}'",
+            pair.first_ticket
+        );
+        let before = database.texts(&place).await;
+
+        let declined = pair.second.answering(&pair.match_id, false);
+        is_unheard(&server, declined).await;
+
+        if when == "before" {
+            server.match_status(&pair.match_id).await.expect(200);
+            pair.second.confirm(&pair.match_id, false).await.expect(200);
+        }
+        server.match_status(&pair.match_id).await.expect(404);
+        pair.first.reaches(&pair.first_ticket, "pending").await;
+        assert_eq!(pair.second.state(&pair.second_ticket).await, "cancelled");
+        assert_eq!(database.texts(&place).await, before, "{step}");
+        let newcomer = server.user(&format!("newcomer {step}"));
+        let ticket = newcomer.open_ticket("Easy", &step).await;
+        let met = newcomer.matched(&ticket).await;
+        assert_eq!(pair.first.matched(&pair.first_ticket).await, met, "{step}");
+    }
 }
