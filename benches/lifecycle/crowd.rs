@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::client::{Answer, Fault, Message, Pool, Socket, Target, closed, request};
 use crate::events::Sessions;
 use crate::ledger::{Ask, Event, Figures, Ledger, Outcome, Step, User, Violations, Wish};
-use crate::options::Common;
+use crate::options::{Common, People};
 use crate::timetable::Timetable;
 use crate::tokens::Signer;
 
@@ -71,13 +71,13 @@ struct Confirmed {
 }
 
 impl Crowd {
-    /// Everybody with an open socket, for this many buckets.
+    /// Everybody with an open socket.
     pub async fn gather(
         common: &Common,
         target: &Target,
-        users: usize,
-        buckets: usize,
+        people: &People,
     ) -> anyhow::Result<Self> {
+        let (users, buckets) = (people.users, people.buckets);
         raise_open_file_limit(common, users)?;
         let signer = Signer::new(common);
         let ids = names(users);
@@ -89,7 +89,7 @@ impl Crowd {
             pool: pool.context("the server cannot be reached")?,
             headers: tokens.iter().map(|token| headers(target, token)).collect(),
             asks: wishes.iter().map(ask_body).collect(),
-            ledger: RefCell::new(Ledger::new(ids, wishes)),
+            ledger: RefCell::new(Ledger::new(ids, wishes, people.leave)),
         });
         let sockets = open_sockets(target, &tokens).await?;
         let listen = |(user, socket)| {
@@ -245,7 +245,7 @@ impl Shared {
                 let confirmed = self.post::<Confirmed>(user, "/confirm", &body).await;
                 let outcome = confirmed.map(|confirmed| confirmed.session_id);
                 let mut ledger = self.ledger.borrow_mut();
-                ledger.confirm_answered(user, match_id, outcome)
+                ledger.confirm_answered(user, match_id, outcome, Instant::now())
             }
             Step::Leave {
                 user,

@@ -104,6 +104,20 @@ pub enum Arrivals {
     Poisson,
 }
 
+/// Who loads the server.
+#[derive(Debug, Clone, Args)]
+pub struct People {
+    /// People, each with one open socket; reused only when free
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_two)]
+    pub users: usize,
+    /// Pairs of difficulty and topic, taken in turn
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub buckets: usize,
+    /// Both leave their session before they ask again: two more requests, stored and told
+    #[arg(long)]
+    pub leave: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Lifecycles per second; one load point each, one after the other on one server
@@ -115,12 +129,8 @@ pub struct Load {
     /// How long the first rate is driven before anything counts
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub warm_up: f64,
-    /// Pairs of difficulty and topic, taken in turn
-    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
-    pub buckets: usize,
-    /// People, each with one open socket; reused only when free
-    #[arg(long, default_value_t = 1_000, value_parser = at_least_two)]
-    pub users: usize,
+    #[command(flatten)]
+    pub people: People,
     /// How asks are spread
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
@@ -131,12 +141,8 @@ pub struct Load {
 
 #[derive(Debug, Clone, Args)]
 pub struct Burst {
-    /// People, each with one open socket
-    #[arg(long, default_value_t = 1_000, value_parser = at_least_two)]
-    pub users: usize,
-    /// Pairs of difficulty and topic, taken in turn
-    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
-    pub buckets: usize,
+    #[command(flatten)]
+    pub people: People,
     /// All ask within this time, at independent moments; 0: at the same moment
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     pub within_ms: u64,

@@ -17,7 +17,7 @@ use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
 use crate::adapters::redis::{RedisFallback, RedisMirror, RedisSessions};
 use crate::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredRecords,
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore, StoredRecords,
     Writer,
 };
 use crate::adapters::{
@@ -53,17 +53,18 @@ pub async fn open_store(
     database: &Database,
     needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
-    io: &Handle,
+    on: &Runtimes,
 ) -> Result<OpenedStore, AppError> {
     let (writer, records) = match database {
         Database::Sqlite(path) => {
-            let (path, clock, on) = (path.clone(), Arc::clone(clock), io.clone());
-            let open = move || SqliteStore::open(&path, SqliteOptions::default(), &clock, &on);
-            io.spawn_blocking(open)
+            let (path, clock, runtimes) = (path.clone(), Arc::clone(clock), on.clone());
+            let open = move || SqliteStore::open(&path, SqliteOptions::default(), &clock, &runtimes);
+            on.io
+                .spawn_blocking(open)
                 .await
                 .map_err(|_| AppError::Broken)??
         }
-        Database::Postgres(url) => open_postgres(url, needed, clock, io).await?,
+        Database::Postgres(url) => open_postgres(url, needed, clock, on).await?,
     };
     Ok(OpenedStore { writer, records })
 }
@@ -72,13 +73,13 @@ async fn open_postgres(
     url: &SecretUrl,
     needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
-    io: &Handle,
+    on: &Runtimes,
 ) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
     needed.need(Needed::PostgreSql);
     let mut wait = FIRST_WAIT;
     loop {
         let options = PostgresOptions::default();
-        let opened = PostgresStore::open(url.expose(), options, clock, io).await;
+        let opened = PostgresStore::open(url.expose(), options, clock, on).await;
         let away = match opened {
             Err(error) if error.is_away() => error,
             Ok(opened) => {

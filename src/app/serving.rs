@@ -11,6 +11,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use metrics::gauge;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
@@ -24,7 +25,7 @@ use crate::actors::CoreSettings;
 use crate::actors::board::Board;
 use crate::actors::messages::{CloseSockets, CountTickets};
 use crate::actors::roster::RosterActor;
-use crate::adapters::store::Writer;
+use crate::adapters::store::{Runtimes, Writer};
 use crate::adapters::{InProcessSessions, SystemClock};
 use crate::domain::limits::{REQUEST_READ_MS, UNSENT_BYTES_MAX};
 use crate::edge::{self, Backend, Edge};
@@ -135,7 +136,14 @@ async fn recovered(
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
     let links = Links::open(&settings, &needed, &io)?;
-    let (store, live) = stored(&settings.database, &needed, &clock, &io).await?;
+    let core = Arbiter::new();
+    core.spawn_fn(mark_thread);
+    // A write comes from the actors' thread and its outcome goes there: no other one is woken between.
+    let on = Runtimes {
+        io: io.clone(),
+        writes: runtime_of(&core).await?,
+    };
+    let (store, live) = stored(&settings.database, &needed, &clock, &on).await?;
     let open = live.sessions.iter().map(|open| open.record.clone());
     let board = Arc::new(Board::with_sessions(open));
     let neighbours = Neighbours::build(&settings, &store, links, &live, &board, &as_clock, &io)?;
@@ -154,8 +162,6 @@ async fn recovered(
         sessions_max: settings.limits.sessions_max,
         buckets_max: settings.limits.buckets_max,
     };
-    let core = Arbiter::new();
-    core.spawn_fn(mark_thread);
     let published = Arc::clone(&board);
     let roster = RosterActor::start_in_arbiter(&core.handle(), move |_| {
         RosterActor::new(ports, published, core_settings, io, live)
@@ -183,16 +189,23 @@ async fn recovered(
     })
 }
 
+/// The runtime on the thread of `arbiter`.
+async fn runtime_of(arbiter: &Arbiter) -> Result<Handle, AppError> {
+    let (tell, told) = oneshot::channel();
+    arbiter.spawn_fn(move || drop(tell.send(Handle::current())));
+    told.await.map_err(|_| AppError::Broken)
+}
+
 /// Opens the store and reads what is in it. A database server that goes away meanwhile is waited for.
 async fn stored(
     database: &Database,
     needed: &NeededBackends,
     clock: &Arc<SystemClock>,
-    io: &Handle,
+    on: &Runtimes,
 ) -> Result<(OpenedStore, LiveState), AppError> {
     let as_clock: Arc<dyn Clock> = clock.clone();
     loop {
-        let store = open_store(database, needed, &as_clock, io).await?;
+        let store = open_store(database, needed, &as_clock, on).await?;
         let writer = crash_points::around_store(Arc::clone(&store.writer) as Arc<_>);
         let away = match recover(&*store.records, &*writer, clock).await {
             Ok(live) => return Ok((store, live)),

@@ -37,6 +37,24 @@ fn a_lifecycle_is_measured_from_the_later_intended_ask() {
 }
 
 #[test]
+fn where_nobody_leaves_a_lifecycle_ends_when_both_know_the_session() {
+    let mut scene = Scene::of_people_who_leave(false);
+    scene.ask(0);
+    scene.ask(10);
+    scene.meet(30, 42);
+    scene.confirmed(FIRST);
+    scene.confirmed(SECOND);
+
+    assert_eq!(scene.ready(FIRST, 50), None);
+    assert_eq!(scene.ready(SECOND, 52), None);
+
+    assert!(scene.ledger.is_quiet());
+    let figures = scene.ledger.take_figures();
+    assert_eq!((figures.done, figures.last_done), (1, Some(scene.at(52))));
+    scene.assert_no_violations();
+}
+
+#[test]
 fn nobody_leaves_before_the_confirmation_is_answered() {
     let mut scene = Scene::matched();
 
@@ -53,7 +71,7 @@ fn a_refused_confirmation_is_repeated_while_that_may_help() {
         let refused = Outcome::Refused(status);
         scene
             .ledger
-            .confirm_answered(FIRST, scene.match_id, refused)
+            .confirm_answered(FIRST, scene.match_id, refused, scene.began)
     };
 
     let overload = answer(&mut scene, 503);
@@ -144,7 +162,7 @@ fn two_sessions_of_a_match_are_a_violation_wherever_they_are_told() {
 
     scene.ready(SECOND, 50);
     let other = Outcome::Done(Some(scene.session_id));
-    scene.ledger.confirm_answered(FIRST, scene.match_id, other);
+    scene.ledger.confirm_answered(FIRST, scene.match_id, other, scene.began);
 
     scene.assert_violations(&["has two sessions", "has two sessions"]);
 }
@@ -264,12 +282,17 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::of_people_who_leave(true)
+    }
+
+    fn of_people_who_leave(leaves: bool) -> Self {
+        let names = ["a", "b"].map(str::to_owned).to_vec();
         let wish = Wish {
             difficulty: "Easy",
             topic: "Array".to_owned(),
         };
         Self {
-            ledger: Ledger::new(vec!["a".to_owned(), "b".to_owned()], vec![wish]),
+            ledger: Ledger::new(names, vec![wish], leaves),
             began: Instant::now(),
             match_id: Uuid::new_v4(),
             session_id: Uuid::new_v4(),
@@ -333,8 +356,9 @@ impl Scene {
     }
 
     fn confirmed(&mut self, user: User) -> Option<Step> {
+        let at = self.at(45);
         self.ledger
-            .confirm_answered(user, self.match_id, Outcome::Done(None))
+            .confirm_answered(user, self.match_id, Outcome::Done(None), at)
     }
 
     fn ready(&mut self, user: User, ms: u64) -> Option<Step> {

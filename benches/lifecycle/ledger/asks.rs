@@ -54,7 +54,7 @@ impl Ledger {
             Standing::Waiting(waiting) => waiting.reply = reply,
             Standing::Matched(member) => {
                 member.reply = reply;
-                if member.left {
+                if member.done {
                     return self.release(user);
                 }
             }
@@ -69,12 +69,12 @@ impl Ledger {
             Standing::Matched(member) => {
                 member.reply = Reply::Unknown;
                 let match_id = member.match_id;
-                let left = member.left;
+                let done = member.done;
                 let id = &self.ids[user];
                 self.violate(format!(
                     "{id} was told of match {match_id}, but the ask was answered {status}"
                 ));
-                if left {
+                if done {
                     return self.release(user);
                 }
             }

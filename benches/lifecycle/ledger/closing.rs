@@ -87,7 +87,7 @@ impl Ledger {
                 format!("lost: {id} was told of match {match_id}, {partner} was not")
             }
             (None, None) => format!("lost: {id} was never told that match {match_id} is ready"),
-            (None, Some(_)) => format!("lost: {id} got no answer to the leave of {match_id}"),
+            (None, Some(_)) => format!("lost: {id} got no last answer in {match_id}"),
         })
     }
 }

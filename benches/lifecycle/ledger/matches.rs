@@ -47,7 +47,7 @@ impl Ledger {
             reply,
             confirming: true,
             session_id: None,
-            left: false,
+            done: false,
         });
         let told = Told {
             user,
@@ -72,7 +72,7 @@ impl Ledger {
                 second: None,
                 session_id: None,
                 ready: 0,
-                left: 0,
+                done: 0,
             };
             self.matches.insert(match_id, pair);
             return;
@@ -116,6 +116,7 @@ impl Ledger {
         user: User,
         match_id: Uuid,
         outcome: Outcome<Option<Uuid>>,
+        at: Instant,
     ) -> Option<Step> {
         let session_id = match outcome {
             Outcome::Done(session_id) => session_id,
@@ -123,11 +124,11 @@ impl Ledger {
                 self.count(format!("confirm {status}"));
                 // Overload and missing backends pass; anything else is an answer for good.
                 let again = matches!(status, 429 | 503);
-                return self.confirm_again(user, match_id, again);
+                return self.confirm_again(user, match_id, again, at);
             }
             Outcome::Unknown(why) => {
                 self.count(format!("confirm: {why}"));
-                return self.confirm_again(user, match_id, true);
+                return self.confirm_again(user, match_id, true, at);
             }
         };
         let member = self.member(user, match_id)?;
@@ -136,24 +137,22 @@ impl Ledger {
         if let Some(session_id) = session_id {
             self.note_session(match_id, session_id);
         }
-        ready.map(|session_id| Step::Leave {
-            user,
-            session_id,
-            again: false,
-        })
+        ready.and_then(|session_id| self.in_session(user, session_id, at))
     }
 
     /// Confirming may be repeated without harm, and is, unless the session came by itself.
-    fn confirm_again(&mut self, user: User, match_id: Uuid, again: bool) -> Option<Step> {
+    fn confirm_again(
+        &mut self,
+        user: User,
+        match_id: Uuid,
+        again: bool,
+        at: Instant,
+    ) -> Option<Step> {
         let member = self.member(user, match_id)?;
         match (again, member.session_id) {
             (_, Some(session_id)) => {
                 member.confirming = false;
-                Some(Step::Leave {
-                    user,
-                    session_id,
-                    again: false,
-                })
+                self.in_session(user, session_id, at)
             }
             (true, None) => Some(Step::Confirm {
                 user,
@@ -195,11 +194,39 @@ impl Ledger {
         let confirming = member.confirming;
         self.note_session(match_id, session_id);
         self.note_ready(user, match_id, partner_id, at);
-        (!confirming).then_some(Step::Leave {
+        (!confirming)
+            .then(|| self.in_session(user, session_id, at))
+            .flatten()
+    }
+
+    /// A person knows the session and has got every answer.
+    fn in_session(&mut self, user: User, session_id: Uuid, at: Instant) -> Option<Step> {
+        if !self.leaves {
+            return self.end(user, at);
+        }
+        Some(Step::Leave {
             user,
             session_id,
             again: false,
         })
+    }
+
+    /// A person's lifecycle is over, and the pair's with the second of the two.
+    fn end(&mut self, user: User, at: Instant) -> Option<Step> {
+        let Standing::Matched(member) = &mut self.standings[user] else {
+            return None;
+        };
+        member.done = true;
+        let (match_id, answered) = (member.match_id, member.reply != Reply::Awaited);
+        if let Some(pair) = self.matches.get_mut(&match_id) {
+            pair.done += 1;
+            if pair.done == 2 {
+                self.matches.remove(&match_id);
+                self.figures.done += 1;
+                self.figures.last_done = Some(at);
+            }
+        }
+        answered.then(|| self.release(user)).flatten()
     }
 
     /// A match has one session, and a session one match.
@@ -311,9 +338,9 @@ impl Ledger {
                 true
             }
         };
-        let Standing::Matched(member) = &mut self.standings[user] else {
+        if !matches!(self.standings[user], Standing::Matched(_)) {
             return None;
-        };
+        }
         if again {
             return Some(Step::Leave {
                 user,
@@ -321,17 +348,7 @@ impl Ledger {
                 again,
             });
         }
-        member.left = true;
-        let (match_id, answered) = (member.match_id, member.reply != Reply::Awaited);
-        if let Some(pair) = self.matches.get_mut(&match_id) {
-            pair.left += 1;
-            if pair.left == 2 {
-                self.matches.remove(&match_id);
-                self.figures.done += 1;
-                self.figures.last_done = Some(at);
-            }
-        }
-        answered.then(|| self.release(user)).flatten()
+        self.end(user, at)
     }
 
     fn member(&mut self, user: User, match_id: Uuid) -> Option<&mut Member> {

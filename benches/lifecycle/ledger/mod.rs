@@ -103,7 +103,7 @@ pub struct Wish {
 pub struct Figures {
     /// When the first ask was due.
     pub first_due: Option<Instant>,
-    /// Lifecycles that came to their end: both have left.
+    /// Lifecycles that came to their end: both are in the session, or have left it where they do.
     pub done: u64,
     /// When the last one did.
     pub last_done: Option<Instant>,
@@ -153,7 +153,7 @@ enum Reply {
     Unknown,
 }
 
-/// A person in a match, from the event until the answer to the leave.
+/// A person in a match, from the event until the end of the lifecycle.
 #[derive(Debug)]
 struct Member {
     match_id: Uuid,
@@ -162,7 +162,7 @@ struct Member {
     reply: Reply,
     confirming: bool,
     session_id: Option<Uuid>,
-    left: bool,
+    done: bool,
 }
 
 /// A match as its two members see it.
@@ -172,7 +172,7 @@ struct Pair {
     second: Option<Told>,
     session_id: Option<Uuid>,
     ready: u32,
-    left: u32,
+    done: u32,
 }
 
 /// What one member was told.
@@ -198,11 +198,13 @@ pub struct Ledger {
     sessions: HashMap<Uuid, [String; 2]>,
     figures: Figures,
     violations: Violations,
+    /// Whether people leave their sessions before they ask again.
+    leaves: bool,
 }
 
 impl Ledger {
-    /// Nobody has asked for anything.
-    pub fn new(ids: Vec<String>, wishes: Vec<Wish>) -> Self {
+    /// Nobody has asked for anything. Where nobody leaves, a lifecycle ends with its session open.
+    pub fn new(ids: Vec<String>, wishes: Vec<Wish>, leaves: bool) -> Self {
         let by_id = ids.iter().cloned().zip(0..).collect();
         Self {
             by_id,
@@ -215,6 +217,7 @@ impl Ledger {
             sessions: HashMap::new(),
             figures: Figures::default(),
             violations: Violations::default(),
+            leaves,
         }
     }
 

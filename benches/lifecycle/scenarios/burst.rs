@@ -17,21 +17,21 @@ const TURN: usize = 1;
 /// Lets everybody ask once, each time on a new server.
 pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
     let within = Duration::from_millis(options.within_ms);
-    let rate = options.users as f64 / 2.0 / within.as_secs_f64().max(0.001);
+    let rate = options.people.users as f64 / 2.0 / within.as_secs_f64().max(0.001);
     let mut violations = Violations::default();
     let kinds = bench.kinds();
     let mut all: Vec<Runs> = kinds.iter().map(|_| Runs::new()).collect();
     for _ in 0..options.runs {
         for (kind, runs) in kinds.iter().zip(&mut all) {
-            let stage = Stage::set(bench, *kind, options.users, options.buckets).await?;
-            let timetable = Timetable::scattered(options.users, within);
+            let stage = Stage::set(bench, *kind, &options.people).await?;
+            let timetable = Timetable::scattered(options.people.users, within);
             runs.push(vec![stage.measure(rate, timetable, TURN).await?]);
             stage.close(&mut violations).await?;
         }
     }
     let title = format!(
         "burst: {} users over {} buckets, all ask within {} ms; latencies in ms",
-        options.users, options.buckets, options.within_ms
+        options.people.users, options.people.buckets, options.within_ms
     );
     let json = show(&title, "burst", &all)?;
     Ok(Results { json, violations })

@@ -26,8 +26,8 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
     let title = format!(
         "load: {} s per point, {} buckets, {} users, {} arrivals; latencies in ms",
         options.seconds,
-        options.buckets,
-        options.users,
+        options.people.buckets,
+        options.people.users,
         options.arrivals.name()
     );
     let json = show(&title, "load", &all)?;
@@ -40,7 +40,7 @@ async fn one_run(
     options: &Load,
     violations: &mut Violations,
 ) -> anyhow::Result<Vec<Point>> {
-    let stage = Stage::set(bench, kind, options.users, options.buckets).await?;
+    let stage = Stage::set(bench, kind, &options.people).await?;
     let first = options.rates.first().filter(|_| options.warm_up > 0.0);
     if let Some(rate) = first {
         let timetable = timetable(options.arrivals, *rate, options.warm_up);

@@ -9,7 +9,7 @@ use crate::crowd::Crowd;
 use crate::events::Sessions;
 use crate::ledger::Violations;
 use crate::meter::Meter;
-use crate::options::Kind;
+use crate::options::{Kind, People};
 use crate::server::Server;
 use crate::timetable::Timetable;
 
@@ -41,8 +41,7 @@ impl<'a> Stage<'a> {
     pub async fn set(
         bench: &'a Bench,
         kind: Kind,
-        users: usize,
-        buckets: usize,
+        people: &People,
     ) -> anyhow::Result<Self> {
         let place = bench.place(kind);
         let neighbours = match (place.as_deref(), bench.backends(kind)) {
@@ -54,13 +53,13 @@ impl<'a> Stage<'a> {
             }),
             _ => None,
         };
-        let variables = variables(place.as_deref(), &[room_for(users)]);
+        let variables = variables(place.as_deref(), &[room_for(people.users)]);
         let server = Server::of(&bench.common, &variables).await?;
         if let Some(Neighbours { probe, .. }) = &neighbours {
             // Before connections are opened, because the server closes those that stay unused for long.
             probe.rest().await;
         }
-        let crowd = Crowd::gather(&bench.common, &server.target, users, buckets).await?;
+        let crowd = Crowd::gather(&bench.common, &server.target, people).await?;
         Ok(Self {
             bench,
             kind,

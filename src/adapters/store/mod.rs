@@ -12,6 +12,7 @@ mod outbox;
 mod postgres;
 mod records;
 mod rows;
+mod runtimes;
 mod sqlite;
 mod stuck;
 mod worker;
@@ -22,5 +23,6 @@ pub use postgres::{
     MIGRATIONS as POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,
 };
 pub use records::StoredRecords;
+pub use runtimes::Runtimes;
 pub use sqlite::{MIGRATIONS as SQLITE_MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
 pub use writer::{GroupError, GroupStore, Writer, WriterOptions};

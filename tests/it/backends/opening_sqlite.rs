@@ -7,13 +7,12 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use matchmaker::adapters::store::{SqliteOptions, SqliteStore, StoreOpenError};
 use matchmaker::ports::Clock;
-use tokio::runtime::Handle;
 
 use super::subject::{StoppedClock, Subject};
 
 async fn open_error(path: &Path) -> StoreOpenError {
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
-    let opened = SqliteStore::open(path, SqliteOptions::default(), &clock, &Handle::current());
+    let opened = SqliteStore::open(path, SqliteOptions::default(), &clock, &Runtimes::current());
     opened.err().expect("this cannot be opened")
 }
 

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::MigrationHarness;
 use matchmaker::adapters::store::{
-    POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,
+    POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes,
 };
 use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
 use matchmaker::ports::{Clock, LiveState};
-use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
 use super::subject::{
@@ -28,7 +27,7 @@ pub(super) async fn texts(client: &Client, query: &str) -> Vec<String> {
 pub(super) async fn open_error(url: &str) -> PostgresOpenError {
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
     let options = PostgresOptions::default();
-    let opened = PostgresStore::open(url, options, &clock, &Handle::current()).await;
+    let opened = PostgresStore::open(url, options, &clock, &Runtimes::current()).await;
     opened.err().expect("this cannot be opened")
 }
 
@@ -119,7 +118,7 @@ async fn servers_that_start_together_bring_the_tables_up_to_date_once() {
         tokio::spawn(async move {
             let clock: Arc<dyn Clock> = StoppedClock::at(0);
             let options = PostgresOptions::default();
-            PostgresStore::open(&database.url(), options, &clock, &Handle::current()).await
+            PostgresStore::open(&database.url(), options, &clock, &Runtimes::current()).await
         })
     });
     for server in servers.collect::<Vec<_>>() {

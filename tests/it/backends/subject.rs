@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use matchmaker::adapters::schema::{Id, outbox, sessions};
 use matchmaker::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoredOutbox,
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore, StoredOutbox,
     StoredRecords, Writer,
 };
 use matchmaker::domain::limits::Timeouts;
@@ -18,7 +18,6 @@ use matchmaker::domain::{
 };
 use matchmaker::ports::{Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
 use tempfile::TempDir;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -33,7 +32,7 @@ pub async fn open_on_postgres(
 ) -> (Arc<Writer>, Arc<StoredRecords>) {
     eventually("PostgreSQL answers", async || {
         let options = PostgresOptions::default();
-        match PostgresStore::open(url, options, clock, &Handle::current()).await {
+        match PostgresStore::open(url, options, clock, &Runtimes::current()).await {
             Err(PostgresOpenError::Away { .. }) => None,
             opened => Some(opened.expect("the store opens")),
         }
@@ -98,11 +97,11 @@ impl Subject {
     }
 
     async fn at(place: Place, clock: Arc<StoppedClock>) -> Self {
-        let (as_clock, handle): (Arc<dyn Clock>, _) = (clock.clone(), Handle::current());
+        let as_clock: Arc<dyn Clock> = clock.clone();
         let (writer, records) = match &place {
             Place::Sqlite(folder) => {
                 let options = SqliteOptions::default();
-                SqliteStore::open(&file_in(folder), options, &as_clock, &handle)
+                SqliteStore::open(&file_in(folder), options, &as_clock, &Runtimes::current())
                     .expect("the store opens")
             }
             Place::Postgres(database) => open_on_postgres(&database.url(), &as_clock).await,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
 
+use super::super::Runtimes;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
 use super::PostgresGroups;
@@ -132,7 +132,6 @@ impl PostgresStore {
     }
 
     /// Connects to `url` and brings the tables up to date, which one server at a time does.
-    /// Connections are opened on `handle`, whose runtime must have several threads.
     ///
     /// # Errors
     ///
@@ -141,11 +140,11 @@ impl PostgresStore {
         url: &str,
         options: PostgresOptions,
         clock: &Arc<dyn Clock>,
-        handle: &Handle,
+        on: &Runtimes,
     ) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
         let target = Target::parse(url)?.with_settings(SETTINGS);
         let server = target.server();
-        let prepared = handle.spawn(prepare(target.for_writes())).await;
+        let prepared = on.io.spawn(prepare(target.for_writes())).await;
         prepared.map_err(|error| PostgresOpenError::Migration {
             server: server.clone(),
             reason: error.to_string(),
@@ -155,8 +154,8 @@ impl PostgresStore {
             .map_err(|reason| PostgresOpenError::Away { server, reason })?;
         let writers = target.with_settings(WRITER_SETTINGS).for_writes();
         let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
-        let writer = Writer::start(groups.collect(), options.writer, clock, handle);
-        let records = StoredRecords::new(pools.clone(), pools, handle.clone());
+        let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
+        let records = StoredRecords::new(pools.clone(), pools, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
 }

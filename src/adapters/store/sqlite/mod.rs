@@ -21,13 +21,14 @@ pub(super) struct SqliteGroups {
     path: Arc<str>,
     /// None after an error that the connection may not have survived.
     connection: Option<SqliteConnection>,
-    handle: Handle,
+    /// Where threads may block.
+    blocking: Handle,
 }
 
 impl GroupStore for SqliteGroups {
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let (connection, path) = (self.connection.take(), Arc::clone(&self.path));
-        let task = self.handle.spawn_blocking(move || {
+        let task = self.blocking.spawn_blocking(move || {
             let mut connection = match connection {
                 Some(connection) => connection,
                 None => match open::connect(&path) {

@@ -7,8 +7,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use tokio::runtime::Handle;
 
+use super::super::Runtimes;
 use super::super::postgres::PostgresOpenError;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
@@ -127,8 +127,7 @@ pub struct SqliteStore;
 
 impl SqliteStore {
     /// Opens `path`, creates folder and file where missing, and brings the tables up to date;
-    /// blocks until that is done. Writes and reads run on `handle`, whose runtime must have
-    /// several threads.
+    /// blocks until that is done.
     ///
     /// # Errors
     ///
@@ -137,7 +136,7 @@ impl SqliteStore {
         path: &Path,
         options: SqliteOptions,
         clock: &Arc<dyn Clock>,
-        handle: &Handle,
+        on: &Runtimes,
     ) -> Result<(Arc<Writer>, Arc<StoredRecords>), StoreOpenError> {
         let not_writable = |reason: String| StoreOpenError::NotWritable {
             path: path.into(),
@@ -152,10 +151,10 @@ impl SqliteStore {
         let groups = SqliteGroups {
             path: name.into(),
             connection,
-            handle: handle.clone(),
+            blocking: on.io.clone(),
         };
-        let writer = Writer::start(vec![groups], options.writer, clock, handle);
-        let records = StoredRecords::new(pools, relay, handle.clone());
+        let writer = Writer::start(vec![groups], options.writer, clock, &on.writes);
+        let records = StoredRecords::new(pools, relay, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
 }
