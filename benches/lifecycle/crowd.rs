@@ -72,11 +72,7 @@ struct Confirmed {
 
 impl Crowd {
     /// Everybody with an open socket.
-    pub async fn gather(
-        common: &Common,
-        target: &Target,
-        people: &People,
-    ) -> anyhow::Result<Self> {
+    pub async fn gather(common: &Common, target: &Target, people: &People) -> anyhow::Result<Self> {
         let (users, buckets) = (people.users, people.buckets);
         raise_open_file_limit(common, users)?;
         let signer = Signer::new(common);

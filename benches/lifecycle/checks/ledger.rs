@@ -162,7 +162,9 @@ fn two_sessions_of_a_match_are_a_violation_wherever_they_are_told() {
 
     scene.ready(SECOND, 50);
     let other = Outcome::Done(Some(scene.session_id));
-    scene.ledger.confirm_answered(FIRST, scene.match_id, other, scene.began);
+    scene
+        .ledger
+        .confirm_answered(FIRST, scene.match_id, other, scene.began);
 
     scene.assert_violations(&["has two sessions", "has two sessions"]);
 }

@@ -38,11 +38,7 @@ struct Neighbours<'a> {
 
 impl<'a> Stage<'a> {
     /// A new server, unless one is given, and everybody with an open socket.
-    pub async fn set(
-        bench: &'a Bench,
-        kind: Kind,
-        people: &People,
-    ) -> anyhow::Result<Self> {
+    pub async fn set(bench: &'a Bench, kind: Kind, people: &People) -> anyhow::Result<Self> {
         let place = bench.place(kind);
         let neighbours = match (place.as_deref(), bench.backends(kind)) {
             (Some(place), Some(backends)) => Some(Neighbours {
