@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
-use matchmaker::adapters::store::{SqliteOptions, SqliteStore, StoreOpenError};
+use matchmaker::adapters::store::{Runtimes, SqliteOptions, SqliteStore, StoreOpenError};
 use matchmaker::ports::Clock;
 
 use super::subject::{StoppedClock, Subject};

@@ -307,7 +307,7 @@ mod tests {
         let mut groups = SqliteGroups {
             path: Arc::clone(&path),
             connection: Some(connection),
-            handle: Handle::current(),
+            blocking: Handle::current(),
         };
         let few: Arc<[Write]> = (1..=3).map(|n| Write::OpenTicket(ticket(n))).collect();
         let many: Arc<[Write]> = (4..2_000).map(|n| Write::OpenTicket(ticket(n))).collect();
