@@ -123,6 +123,21 @@ pub fn megabytes(bytes: Option<u64>) -> String {
     number(bytes.map(|bytes| bytes as f64 / 1e6), 1)
 }
 
+/// The machine, the day and the command line, as a caption has them.
+pub fn machine_line() -> anyhow::Result<String> {
+    let machine = machine();
+    let model = machine["cpu"].as_str().unwrap_or("unknown CPU");
+    let now = OffsetDateTime::now_utc().format(&Rfc3339)?;
+    let words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let words: Vec<_> = words.collect();
+    Ok(format!(
+        "{model}, {} cores; {}; lifecycle {}",
+        machine["cores"],
+        now.get(..10).unwrap_or(&now),
+        words.join(" ")
+    ))
+}
+
 fn machine() -> Value {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus

@@ -17,8 +17,8 @@ use crate::actors::board::Board;
 use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
 use crate::adapters::redis::{RedisFallback, RedisMirror, RedisSessions};
 use crate::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore, StoredRecords,
-    Writer,
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
+    StoredRecords, Writer,
 };
 use crate::adapters::{
     Announcing, BuiltInQuestions, InProcessSessions, LoggedOutbox, NoMirror, OutboxRelay,
@@ -58,7 +58,8 @@ pub async fn open_store(
     let (writer, records) = match database {
         Database::Sqlite(path) => {
             let (path, clock, runtimes) = (path.clone(), Arc::clone(clock), on.clone());
-            let open = move || SqliteStore::open(&path, SqliteOptions::default(), &clock, &runtimes);
+            let open =
+                move || SqliteStore::open(&path, SqliteOptions::default(), &clock, &runtimes);
             on.io
                 .spawn_blocking(open)
                 .await

@@ -22,6 +22,7 @@ const TIMES: &[Column] = &[
     Column("p99.9", "/confirm_ms/p99_9", 1.0, 2),
     Column("errors", "/errors_total", 1.0, 0),
     Column("cpu s/1000", "/server_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/server_cpu", 1.0, 1),
     Column("rss MB", "/rss_bytes", 1e6, 1),
     Column("peak", "/rss_peak_bytes", 1e6, 1),
     Column("tool late p99", "/late_ms/p99", 1.0, 2),
@@ -32,10 +33,12 @@ const TIMES: &[Column] = &[
 
 const COSTS: &[Column] = &[
     Column("server cpu s", "/server_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/server_cpu", 1.0, 1),
     Column("PostgreSQL", "/backends_cpu_s_per_1000/postgresql", 1.0, 3),
     Column("Redis", "/backends_cpu_s_per_1000/redis", 1.0, 3),
     Column("RabbitMQ", "/backends_cpu_s_per_1000/rabbitmq", 1.0, 3),
     Column("all", "/all_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/all_cpu", 1.0, 1),
     Column("commits", "/counts_per_1000/commits", 1.0, 0),
     Column("WAL kB", "/counts_per_1000/wal_bytes", 1e3, 0),
     Column("WAL syncs", "/counts_per_1000/wal_syncs", 1.0, 0),

@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use matchmaker::adapters::schema::{Id, outbox, sessions};
 use matchmaker::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore, StoredOutbox,
-    StoredRecords, Writer,
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
+    StoredOutbox, StoredRecords, Writer,
 };
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
