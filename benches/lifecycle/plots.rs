@@ -49,7 +49,7 @@ pub fn write(folder: &Path, points: &Value, caption: &[String]) -> anyhow::Resul
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let latency = Words {
         title: "Latency over load",
-        y: "ms, logarithmic",
+        y: "latency in ms, logarithmic",
         caption,
     };
     let cpu = Words {
@@ -162,7 +162,7 @@ fn draw_legend(area: &Area<'_>, lines: &[Line]) -> anyhow::Result<()> {
             }
             false => area.draw(&PathElement::new(sample, style(line)))?,
         }
-        let name = Text::new(line.name.clone(), (38, y - 8), (FONT, 13));
+        let name = Text::new(line.name.clone(), (38, y - 5), (FONT, 13));
         area.draw(&name)?;
     }
     Ok(())

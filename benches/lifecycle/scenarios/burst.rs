@@ -36,6 +36,6 @@ pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
         "burst: {} users over {} buckets, all ask within {} ms; latencies in ms",
         options.people.users, options.people.buckets, options.within_ms
     );
-    let json = show(&title, "burst", &all)?;
+    let json = show(&title, "burst", &all, all.len())?;
     Ok(Results { json, violations })
 }

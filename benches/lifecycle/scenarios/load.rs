@@ -42,7 +42,13 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
         options.people.users,
         options.arrivals.name()
     );
-    let mut json = show(&title, "load", &all)?;
+    // With others is compared to without, else one kind of backends to the first.
+    let kinds = bench.kinds().len();
+    let group = match settings.len() > kinds {
+        true => settings.len() / kinds,
+        false => kinds,
+    };
+    let mut json = show(&title, "load", &all, group)?;
     bare.iter().for_each(print_bare);
     json["bare"] = json!(bare);
     if let Some(folder) = &options.plots {

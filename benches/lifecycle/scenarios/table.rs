@@ -49,9 +49,9 @@ const COSTS: &[Column] = &[
 /// All runs on the same backends; each has the same rates in the same order.
 pub type Runs = Vec<Vec<Point>>;
 
-/// Prints the points and their medians, rate by rate, and how the backends compare to the first;
-/// answers with all of it as JSON.
-pub fn show(title: &str, scenario: &str, all: &[Runs]) -> anyhow::Result<Value> {
+/// Prints the points and their medians, rate by rate, and how each of `group` compares to the first of
+/// them; answers with all of it as JSON.
+pub fn show(title: &str, scenario: &str, all: &[Runs], group: usize) -> anyhow::Result<Value> {
     let mut times = table(TIMES);
     let mut costs = table(COSTS);
     let mut points = Vec::new();
@@ -61,7 +61,10 @@ pub fn show(title: &str, scenario: &str, all: &[Runs]) -> anyhow::Result<Value> 
         .map_or(0, Vec::len);
     for index in 0..rates {
         let mut first = None;
-        for runs in all {
+        for (position, runs) in all.iter().enumerate() {
+            if position % group == 0 {
+                first = None;
+            }
             let of_rate = runs.iter().filter_map(|run| run.get(index));
             let values = of_rate.map(serde_json::to_value);
             let values = values.collect::<Result<Vec<_>, _>>()?;
