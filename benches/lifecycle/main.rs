@@ -23,6 +23,7 @@ mod events;
 mod family;
 mod faults;
 mod ledger;
+mod masks;
 mod meter;
 mod options;
 mod plots;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use lines::{CPU, LATENCY, Line, around, lines, short, wrapped};
 
-const WIDTH: u32 = 1_000;
+const WIDTH: u32 = 1_120;
 const HEIGHT: u32 = 600;
 /// Height of the caption, and of each of its lines.
 const CAPTION: u32 = 80;
@@ -21,7 +21,7 @@ const CAPTION_LINE: i32 = 18;
 /// Characters that have room in one.
 const CAPTION_WIDTH: usize = 140;
 /// Width of the legend, and height of each of its lines.
-const LEGEND: u32 = 210;
+const LEGEND: u32 = 330;
 const LEGEND_LINE: i32 = 20;
 const FONT: &str = "sans-serif";
 /// Colours that stay apart on white, for everybody, one for each pair of lines.

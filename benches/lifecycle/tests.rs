@@ -11,6 +11,7 @@ mod events;
 mod family;
 mod faults;
 mod ledger;
+mod masks;
 mod meter;
 mod plots;
 mod rush;
