@@ -99,6 +99,12 @@ impl Crowd {
     /// Asks by the timetable, `turn` times in a row for one bucket before it is the next one's turn;
     /// answers when everything has come to its end, or `drain` after the last ask.
     pub async fn drive(&self, timetable: Timetable, turn: usize, drain: Duration) -> Figures {
+        self.ask_by(timetable, turn).await;
+        self.finish(drain).await
+    }
+
+    /// Asks by the timetable; answers with the last ask, whatever is still under way.
+    pub async fn ask_by(&self, timetable: Timetable, turn: usize) {
         let buckets = self.shared.asks.len();
         let mut due = timetable.keep();
         while let Some((number, intended)) = due.recv().await {
@@ -110,11 +116,16 @@ impl Crowd {
                 .due(Ask { intended, bucket });
             self.shared.take(step);
         }
-        let last = Instant::now();
-        while !self.shared.ledger.borrow().is_quiet() && last.elapsed() < drain {
-            sleep(LOOK_EVERY).await;
-        }
-        let figures = self.shared.ledger.borrow_mut().take_figures();
+    }
+
+    /// Waits until everything has come to its end, at most so long; answers with the figures since
+    /// they were last taken.
+    pub async fn finish(&self, drain: Duration) -> Figures {
+        self.until_quiet(drain).await;
+        // A server that is only slow must not be charged with losing what was sent to it last.
+        self.shared.ledger.borrow_mut().drop_unsent();
+        self.until_quiet(drain).await;
+        let figures = self.take_figures();
         let alone = self.shared.ledger.borrow_mut().close();
         for (user, ticket) in alone {
             self.shared.withdraw(user, ticket).await;
@@ -123,9 +134,31 @@ impl Crowd {
         figures.with_errors_of(after)
     }
 
-    /// All sessions that anybody was told of, with their members.
+    async fn until_quiet(&self, limit: Duration) {
+        let began = Instant::now();
+        while !self.shared.ledger.borrow().is_quiet() && began.elapsed() < limit {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The figures since they were last taken.
+    pub fn take_figures(&self) -> Figures {
+        self.shared.ledger.borrow_mut().take_figures()
+    }
+
+    /// The sessions that anybody was told of, with their members, but for those that were taken.
     pub fn sessions(&self) -> Ref<'_, Sessions> {
         Ref::map(self.shared.ledger.borrow(), Ledger::sessions)
+    }
+
+    /// Takes the sessions whose lifecycle is over.
+    pub fn take_ended_sessions(&self) -> Sessions {
+        self.shared.ledger.borrow_mut().take_ended_sessions()
+    }
+
+    /// Gives back what was taken and is needed still.
+    pub fn keep_sessions(&self, sessions: Sessions) {
+        self.shared.ledger.borrow_mut().keep_sessions(sessions);
     }
 
     /// The violations since they were last taken.

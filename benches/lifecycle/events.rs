@@ -16,7 +16,11 @@ pub type Sessions = HashMap<Uuid, [String; 2]>;
 #[derive(Debug, Default)]
 pub struct EventBook {
     announced: HashMap<Uuid, Announced>,
+    /// What fitted to its session: lately, and before that. Kept for deliveries that are repeated.
+    settled: HashMap<Uuid, Announced>,
+    settled_before: HashMap<Uuid, Announced>,
     messages: u64,
+    sessions: u64,
     violations: Violations,
 }
 
@@ -61,19 +65,47 @@ impl EventBook {
         };
         let session_id = event.session_id;
         let members: BTreeSet<_> = event.users.into_iter().map(|user| user.user_id).collect();
-        let announced = self
-            .announced
-            .entry(session_id)
-            .or_insert_with(|| Announced {
-                members: members.clone(),
-                ids: HashSet::new(),
-            });
-        announced.ids.insert(message_id.to_owned());
+        let settled = self.settled.get_mut(&session_id);
+        let settled = settled.or_else(|| self.settled_before.get_mut(&session_id));
+        let is_settled = settled.is_some();
+        let announced = settled.unwrap_or_else(|| {
+            self.announced.entry(session_id).or_insert_with(|| {
+                self.sessions += 1;
+                Announced {
+                    members: members.clone(),
+                    ids: HashSet::new(),
+                }
+            })
+        });
+        let is_another = announced.ids.insert(message_id.to_owned());
         if announced.members != members {
             self.violate(format!(
                 "session {session_id} was announced with other members: {text}"
             ));
+        } else if is_settled && is_another {
+            self.violate(format!("session {session_id} has another event: {text}"));
         }
+    }
+
+    /// Compares sessions that are over and forgets those that were announced; answers with the
+    /// others. A delivery that is repeated is known as one until this was called twice more.
+    pub fn settle(&mut self, over: Sessions) -> Sessions {
+        self.settled_before = std::mem::take(&mut self.settled);
+        let mut waiting = Sessions::new();
+        for (session_id, members) in over {
+            match self.announced.remove(&session_id) {
+                None => {
+                    waiting.insert(session_id, members);
+                }
+                Some(announced) => {
+                    if let Some(fault) = announced.fault(session_id, &members) {
+                        self.violate(fault);
+                    }
+                    self.settled.insert(session_id, announced);
+                }
+            }
+        }
+        waiting
     }
 
     /// How many messages came.
@@ -81,9 +113,14 @@ impl EventBook {
         self.messages
     }
 
+    /// How many sessions were announced.
+    pub fn sessions(&self) -> u64 {
+        self.sessions
+    }
+
     /// How many messages came although their session had been announced already.
     pub fn repeated(&self) -> u64 {
-        self.messages.saturating_sub(self.announced.len() as u64)
+        self.messages.saturating_sub(self.sessions)
     }
 
     /// Whether each of these sessions was announced.
@@ -98,25 +135,11 @@ impl EventBook {
     pub fn compare(&self, sessions: &Sessions) -> Violations {
         let mut violations = self.violations.clone();
         for (session_id, members) in sessions {
-            match self.announced.get(session_id) {
-                None => violations.note(format!("session {session_id} was never announced")),
-                Some(it)
-                    if !it
-                        .members
-                        .iter()
-                        .eq(members.iter().collect::<BTreeSet<_>>()) =>
-                {
-                    let announced = &it.members;
-                    violations.note(format!(
-                        "session {session_id} of {members:?} was announced with {announced:?}"
-                    ));
-                }
-                Some(it) if it.ids.len() > 1 => {
-                    let count = it.ids.len();
-                    violations.note(format!("session {session_id} has {count} different events"));
-                }
-                Some(_) => {}
-            }
+            let fault = match self.announced.get(session_id) {
+                None => Some(format!("session {session_id} was never announced")),
+                Some(announced) => announced.fault(*session_id, members),
+            };
+            fault.into_iter().for_each(|fault| violations.note(fault));
         }
         let untold = self
             .announced
@@ -132,5 +155,18 @@ impl EventBook {
 
     fn violate(&mut self, what: String) {
         self.violations.note(what);
+    }
+}
+
+impl Announced {
+    /// What does not fit to the session as its members were told of it.
+    fn fault(&self, session_id: Uuid, members: &[String; 2]) -> Option<String> {
+        let (announced, count) = (&self.members, self.ids.len());
+        if !announced.iter().eq(members.iter().collect::<BTreeSet<_>>()) {
+            return Some(format!(
+                "session {session_id} of {members:?} was announced with {announced:?}"
+            ));
+        }
+        (count > 1).then(|| format!("session {session_id} has {count} different events"))
     }
 }

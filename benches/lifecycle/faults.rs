@@ -1,4 +1,4 @@
-//! What a server tells about its own faults.
+//! What a server tells about itself, its faults above all.
 
 /// The counter of broken guarantees.
 const BREACHES: &str = "matchmaker_guarantee_breaches_total";
@@ -13,4 +13,11 @@ pub fn is_error(line: &str) -> bool {
 pub fn breaches(metrics: &str) -> impl Iterator<Item = &str> {
     let counters = metrics.lines().filter(|line| line.starts_with(BREACHES));
     counters.filter(|line| line.rsplit_once(' ').is_none_or(|(_, value)| value != "0"))
+}
+
+/// A figure without labels among the metrics.
+pub fn figure(metrics: &str, name: &str) -> Option<f64> {
+    let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
+    let (_, value) = lines.find(|(found, _)| *found == name)?;
+    value.trim().parse().ok()
 }

@@ -2,9 +2,12 @@
 //! it loads that everything it is told fits together, and prints what operators want to know.
 //!
 //! ```text
-//! cargo bench --bench lifecycle                                       # everything, about a minute
+//! cargo bench --bench lifecycle                                       # all but soak, two minutes
 //! cargo bench --bench lifecycle -- load --rates 200 --runs 3          # one scenario
 //! cargo bench --bench lifecycle -- load --backends embedded,real      # and on PostgreSQL and so on
+//! cargo bench --bench lifecycle -- load --waiting 100000 --and-without # with others who wait
+//! cargo bench --bench lifecycle -- peak                               # the highest rate it holds
+//! cargo bench --bench lifecycle -- soak                               # an hour at one rate
 //! cargo bench --bench lifecycle -- load --url http://host:8002 --secret …   # a running server
 //! ```
 //!
@@ -20,11 +23,14 @@ mod events;
 mod family;
 mod faults;
 mod ledger;
+mod masks;
 mod meter;
 mod options;
+mod plots;
 mod report;
 mod rush;
 mod scenarios;
+mod search;
 mod server;
 #[allow(
     dead_code,
@@ -35,6 +41,7 @@ mod server;
 #[path = "../../tests/it/servers/mod.rs"]
 mod servers;
 mod stats;
+mod steady;
 mod timetable;
 mod tokens;
 

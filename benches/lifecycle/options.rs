@@ -6,9 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Starts the matchmaking server, loads it, checks what it tells, and prints figures.
 ///
-/// Without a scenario: all of them with their defaults.
+/// Without a scenario: all of them but `soak`, with their defaults but shorter probes of `peak`;
+/// about two minutes on the embedded default.
 #[derive(Debug, Parser)]
-#[command(name = "lifecycle")]
+#[command(name = "lifecycle", after_help = WHAT_TAKES_LONG)]
 pub struct CommandLine {
     #[command(flatten)]
     pub common: Common,
@@ -18,6 +19,10 @@ pub struct CommandLine {
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
+
+const WHAT_TAKES_LONG: &str = "What takes long: `soak` an hour and more for each kind of backends, \
+    `peak` two to three minutes for each. `--backends real` takes about 40 s to start them and to \
+    count what they did at each load point. `--waiting 100000` some seconds more for each server.";
 
 /// What every scenario takes.
 #[derive(Debug, Clone, Args)]
@@ -82,6 +87,10 @@ pub enum Kind {
 pub enum Scenario {
     /// Whole lifecycles at fixed rates
     Load(Load),
+    /// The highest rate at which everything stays quick and nothing is refused or lost
+    Peak(Peak),
+    /// One rate for an hour, of people who leave: whether CPU, latency and memory end as they began
+    Soak(Soak),
     /// Everybody asks at once, one lifecycle each
     Burst(Burst),
     /// Memory of open sockets on which nothing happens
@@ -118,6 +127,18 @@ pub struct People {
     pub leave: bool,
 }
 
+/// Who is there while others load.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Bystanders {
+    /// Tickets of other people that wait meanwhile, each in a bucket of its own; stored before the
+    /// server starts
+    #[arg(long, value_name = "TICKETS", default_value_t = 0)]
+    pub waiting: usize,
+    /// More people with open sockets on which nothing happens
+    #[arg(long, value_name = "SOCKETS", default_value_t = 0)]
+    pub idle_sockets: usize,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Lifecycles per second; one load point each, one after the other on one server
@@ -131,12 +152,63 @@ pub struct Load {
     pub warm_up: f64,
     #[command(flatten)]
     pub people: People,
+    #[command(flatten)]
+    pub bystanders: Bystanders,
+    /// In each run measure a server without --waiting and --idle-sockets as well, for the ratio
+    #[arg(long)]
+    pub and_without: bool,
     /// How asks are spread
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
     /// Repeat everything, each time on a new server, and print medians
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub runs: usize,
+    /// Draw latency.svg and cpu.svg into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub plots: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Peak {
+    /// Lifecycles per second of the first probe; the next one has twice as many
+    #[arg(long, default_value_t = 200.0, value_parser = rate)]
+    pub from: f64,
+    /// Highest p99 of matches and of confirmations
+    #[arg(long, value_name = "MS", default_value_t = 50.0, value_parser = rate)]
+    pub bound_ms: f64,
+    /// How long each probe lasts
+    #[arg(long, default_value_t = 10.0, value_parser = rate)]
+    pub seconds: f64,
+    #[command(flatten)]
+    pub people: People,
+    #[command(flatten)]
+    pub bystanders: Bystanders,
+    /// How asks are spread
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Soak {
+    /// How long the load lasts
+    #[arg(long, default_value_t = 60.0, value_parser = rate)]
+    pub minutes: f64,
+    /// Lifecycles per second
+    #[arg(long, default_value_t = 50.0, value_parser = rate)]
+    pub rate: f64,
+    /// How long the rate is driven before anything counts
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub warm_up: f64,
+    /// How long memory is given to settle before it is read, before the load and after it
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub settle: f64,
+    #[command(flatten)]
+    pub people: People,
+    #[command(flatten)]
+    pub bystanders: Bystanders,
+    /// How asks are spread
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -203,13 +275,26 @@ impl CommandLine {
         match &self.scenario {
             Some(scenario) => Some(vec![scenario.clone()]),
             None if self.bench => {
-                let all = ["start", "sockets", "requests", "burst", "load"];
-                // A running server is not restarted.
-                let fit = all.iter().filter(|name| self.common.fits(name));
-                Some(fit.map(|name| default_scenario(name)).collect())
+                let all: [&[&str]; 6] = [
+                    &["load"],
+                    &["sockets"],
+                    &["peak", "--seconds", "4"],
+                    &["requests"],
+                    &["burst"],
+                    &["start"],
+                ];
+                let fit = all.iter().filter(|words| self.common.fits(words[0]));
+                Some(fit.map(|words| scenario_of(words)).collect())
             }
             None => None,
         }
+    }
+}
+
+impl Bystanders {
+    /// Whether nobody is.
+    pub fn are_none(&self) -> bool {
+        self.waiting == 0 && self.idle_sockets == 0
     }
 }
 
@@ -247,15 +332,17 @@ impl Common {
 
     fn fits(&self, scenario: &str) -> bool {
         match scenario {
-            "start" | "requests" => self.url.is_none(),
+            // A running server is not restarted, and nobody asked to drive it to its limit.
+            "start" | "requests" | "peak" => self.url.is_none(),
             "sockets" => self.url.is_none() || self.pid.is_some(),
             _ => true,
         }
     }
 }
 
-fn default_scenario(name: &str) -> Scenario {
-    Defaults::parse_from(["lifecycle", name]).scenario
+fn scenario_of(words: &[&str]) -> Scenario {
+    let words = ["lifecycle"].iter().chain(words);
+    Defaults::parse_from(words).scenario
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

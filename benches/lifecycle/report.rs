@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::ledger::Violations;
+use crate::masks::without_secrets;
 
 /// What one scenario found.
 pub struct Results {
@@ -47,7 +48,7 @@ impl Report {
         let report = json!({
             "tool": "lifecycle",
             "at": OffsetDateTime::now_utc().format(&Rfc3339)?,
-            "command": std::env::args().skip(1).collect::<Vec<_>>(),
+            "command": command(),
             "machine": machine(),
             "results": self.results,
             "violations": {"total": self.violations.total, "shown": self.violations.shown},
@@ -121,6 +122,24 @@ pub fn number(value: Option<f64>, decimals: usize) -> String {
 /// Bytes as megabytes.
 pub fn megabytes(bytes: Option<u64>) -> String {
     number(bytes.map(|bytes| bytes as f64 / 1e6), 1)
+}
+
+/// The machine, the day and the command line, as a caption has them.
+pub fn machine_line() -> anyhow::Result<String> {
+    let machine = machine();
+    let model = machine["cpu"].as_str().unwrap_or("unknown CPU");
+    let now = OffsetDateTime::now_utc().format(&Rfc3339)?;
+    Ok(format!(
+        "{model}, {} cores; {}; lifecycle {}",
+        machine["cores"],
+        now.get(..10).unwrap_or(&now),
+        command().join(" ")
+    ))
+}
+
+/// The command line of this tool, without what nobody else may read.
+fn command() -> Vec<String> {
+    without_secrets(std::env::args().skip(1).filter(|word| word != "--bench"))
 }
 
 fn machine() -> Value {

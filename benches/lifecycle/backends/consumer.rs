@@ -1,6 +1,6 @@
 //! The collaboration service's place: takes the events of sessions from RabbitMQ.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -63,6 +63,11 @@ impl Consumer {
     /// What came so far.
     pub fn book(&self) -> Ref<'_, EventBook> {
         self.book.borrow()
+    }
+
+    /// The same, to settle what is over.
+    pub fn book_mut(&self) -> RefMut<'_, EventBook> {
+        self.book.borrow_mut()
     }
 
     /// Waits until each of these sessions was announced, at most so long.

@@ -92,3 +92,41 @@ fn an_event_that_is_no_event_or_has_no_id_is_a_violation() {
     assert!(found[1].contains("no message id"), "{found:?}");
     assert_eq!(found.len(), 2);
 }
+
+#[test]
+fn what_is_over_is_forgotten_once_it_was_announced_and_a_repeated_delivery_is_still_known() {
+    let mut book = EventBook::default();
+
+    let waiting = book.settle(sessions());
+    assert_eq!(waiting, sessions());
+    book.take(Some("one"), &event(SESSION, ["anna", "bert"]));
+    let waiting = book.settle(waiting);
+    book.take(Some("one"), &event(SESSION, ["anna", "bert"]));
+    book.settle(Sessions::new());
+    book.take(Some("one"), &event(SESSION, ["anna", "bert"]));
+
+    assert_eq!(waiting, Sessions::new());
+    assert_eq!(
+        (book.sessions(), book.messages(), book.repeated()),
+        (1, 3, 2)
+    );
+    assert_eq!(book.compare(&Sessions::new()).shown, [""; 0]);
+}
+
+#[test]
+fn what_does_not_fit_is_found_before_it_is_forgotten_and_after() {
+    let mut book = EventBook::default();
+    let other = Uuid::from_u128(2);
+    book.take(Some("one"), &event(SESSION, ["anna", "carl"]));
+    book.take(Some("two"), &event(other, ["dora", "emil"]));
+    let mut over = sessions();
+    over.insert(other, ["dora", "emil"].map(str::to_owned));
+
+    book.settle(over);
+    book.take(Some("three"), &event(other, ["dora", "emil"]));
+
+    let found = book.compare(&Sessions::new()).shown;
+    assert!(found[0].contains("was announced with"), "{found:?}");
+    assert!(found[1].contains("has another event"), "{found:?}");
+    assert_eq!(found.len(), 2);
+}

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::faults::{breaches, is_error};
+use crate::faults::{breaches, figure, is_error};
+use crate::masks::without_secrets;
 use crate::meter::{Machine, Memory, machine_in, memory_in};
 use crate::stats::{Latencies, medians, ratios, redis_figure};
 use crate::timetable::Timetable;
@@ -167,4 +168,22 @@ fn errors_are_found_in_both_formats_of_the_log() {
     ));
     assert!(is_error("thread 'main' panicked at src/main.rs:1:1:"));
     assert!(!is_error("2026-11-24T06:00:00Z  INFO no ERRORS here"));
+}
+
+#[test]
+fn a_figure_among_the_metrics_is_found_by_its_whole_name() {
+    let metrics = "# TYPE tickets_live gauge\ntickets_live_most 9\ntickets_live 3\n";
+
+    assert_eq!(figure(metrics, "tickets_live"), Some(3.0));
+    assert_eq!(figure(metrics, "tickets"), None);
+}
+
+#[test]
+fn a_command_line_is_shown_without_its_secrets() {
+    let words = ["load", "--secret", "a", "--env=B=c", "--rates", "50"];
+
+    let shown = without_secrets(words.into_iter().map(str::to_owned));
+
+    let expected = ["load", "--secret", "***", "--env=***", "--rates", "50"];
+    assert_eq!(shown, expected);
 }

@@ -3,4 +3,8 @@ mod events;
 mod family;
 mod figures;
 mod ledger;
+mod long;
+mod plots;
 mod rush;
+mod scene;
+mod search;

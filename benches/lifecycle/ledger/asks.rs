@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Ask, Ledger, Outcome, Reply, Standing, Step, User, Waiting};
+use super::{Ask, Ledger, NOBODY_FREE, Outcome, Reply, Standing, Step, User, Waiting};
 
 impl Ledger {
     /// An ask is due: whoever has been free longest sends it.
@@ -11,7 +11,7 @@ impl Ledger {
         self.figures.first_due.get_or_insert(ask.intended);
         if self.free.is_empty() {
             // Its latency counts from the intended moment all the same.
-            self.count("asks that had to wait for a free user");
+            self.count(NOBODY_FREE);
             self.backlog.push_back(ask);
             return None;
         }

@@ -19,6 +19,16 @@ impl Ledger {
         still && self.backlog.is_empty()
     }
 
+    /// Asks that nobody was free to send are not sent any more.
+    pub fn drop_unsent(&mut self) {
+        if !self.backlog.is_empty() {
+            let unsent = self.backlog.len() as u64;
+            let what = "asks never sent because nobody was free";
+            *self.figures.errors.entry(what.to_owned()).or_default() += unsent;
+            self.backlog.clear();
+        }
+    }
+
     /// Nothing more is waited for. Whoever is left in the middle of something is lost; whoever
     /// waits alone is not, and gets back the ticket to withdraw.
     pub fn close(&mut self) -> Vec<(User, Uuid)> {
@@ -44,12 +54,7 @@ impl Ledger {
                 ));
             }
         }
-        if !self.backlog.is_empty() {
-            let unsent = self.backlog.len() as u64;
-            let what = "asks never sent because nobody was free";
-            *self.figures.errors.entry(what.to_owned()).or_default() += unsent;
-            self.backlog.clear();
-        }
+        self.drop_unsent();
         self.matches.clear();
         waiting.concat()
     }

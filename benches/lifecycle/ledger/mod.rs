@@ -7,13 +7,16 @@ mod asks;
 mod closing;
 mod matches;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::stats::Latencies;
+
+/// What is counted where the tool has too few people: the server did nothing wrong.
+pub const NOBODY_FREE: &str = "asks that had to wait for a free user";
 
 /// How many violations are kept as text; the others are only counted.
 const VIOLATIONS_SHOWN: usize = 20;
@@ -282,9 +285,23 @@ impl Ledger {
         self.violations.note(what);
     }
 
-    /// All sessions that anybody was told of, with their members.
+    /// The sessions that anybody was told of, with their members, but for those that were taken.
     pub fn sessions(&self) -> &HashMap<Uuid, [String; 2]> {
         &self.sessions
+    }
+
+    /// Takes the sessions whose lifecycle is over, so that a long load needs no more room than a
+    /// short one.
+    pub fn take_ended_sessions(&mut self) -> HashMap<Uuid, [String; 2]> {
+        let pairs = self.matches.values();
+        let running: HashSet<Uuid> = pairs.filter_map(|pair| pair.session_id).collect();
+        let is_over = |session_id: &Uuid, _: &mut [String; 2]| !running.contains(session_id);
+        self.sessions.extract_if(is_over).collect()
+    }
+
+    /// Gives back what was taken and is needed still.
+    pub fn keep_sessions(&mut self, sessions: HashMap<Uuid, [String; 2]>) {
+        self.sessions.extend(sessions);
     }
 
     /// The figures since they were last taken.

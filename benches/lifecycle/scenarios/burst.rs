@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::ledger::Violations;
-use crate::options::Burst;
+use crate::options::{Burst, Bystanders};
 use crate::report::Results;
 use crate::timetable::Timetable;
 
 use super::Bench;
+use super::setting::Setting;
 use super::stage::Stage;
 use super::table::{Runs, show};
 
@@ -23,7 +24,9 @@ pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
     let mut all: Vec<Runs> = kinds.iter().map(|_| Runs::new()).collect();
     for _ in 0..options.runs {
         for (kind, runs) in kinds.iter().zip(&mut all) {
-            let stage = Stage::set(bench, *kind, &options.people).await?;
+            let setting =
+                Setting::new(bench, *kind, &options.people, Bystanders::default()).await?;
+            let stage = Stage::set(bench, &setting).await?;
             let timetable = Timetable::scattered(options.people.users, within);
             runs.push(vec![stage.measure(rate, timetable, TURN).await?]);
             stage.close(&mut violations).await?;
@@ -33,6 +36,6 @@ pub async fn run(bench: &Bench, options: &Burst) -> anyhow::Result<Results> {
         "burst: {} users over {} buckets, all ask within {} ms; latencies in ms",
         options.people.users, options.people.buckets, options.within_ms
     );
-    let json = show(&title, "burst", &all)?;
+    let json = show(&title, "burst", &all, all.len())?;
     Ok(Results { json, violations })
 }

@@ -1,27 +1,39 @@
 //! Whole lifecycles at fixed rates.
 
+use serde_json::json;
+
 use crate::ledger::Violations;
-use crate::options::{Arrivals, Kind, Load};
-use crate::report::Results;
+use crate::options::{Arrivals, Bystanders, Load};
+use crate::plots;
+use crate::report::{Results, machine_line, number};
 use crate::timetable::Timetable;
 
 use super::Bench;
+use super::bare::{OneRequest, one_request};
 use super::point::Point;
+use super::setting::Setting;
 use super::stage::Stage;
 use super::table::{Runs, show};
 
 /// Two asks in a row are for one bucket, so that they meet.
-const TURN: usize = 2;
+pub const TURN: usize = 2;
 
 /// Drives every rate for a while, on one server after the other.
 pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
     let mut violations = Violations::default();
-    let kinds = bench.kinds();
-    let mut all: Vec<Runs> = kinds.iter().map(|_| Runs::new()).collect();
+    let settings = settings(bench, options).await?;
+    let mut all: Vec<Runs> = settings.iter().map(|_| Runs::new()).collect();
+    let mut bare = Vec::new();
     for _ in 0..options.runs {
-        for (kind, runs) in kinds.iter().zip(&mut all) {
-            runs.push(one_run(bench, *kind, options, &mut violations).await?);
+        let of_run = compared(bench).await?;
+        for (setting, runs) in settings.iter().zip(&mut all) {
+            let mut points = one_run(bench, setting, options, &mut violations).await?;
+            if let Some(bare) = &of_run {
+                points.iter_mut().for_each(|point| point.compare(bare));
+            }
+            runs.push(points);
         }
+        bare.extend(of_run);
     }
     let title = format!(
         "load: {} s per point, {} buckets, {} users, {} arrivals; latencies in ms",
@@ -30,17 +42,64 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
         options.people.users,
         options.arrivals.name()
     );
-    let json = show(&title, "load", &all)?;
+    // With others is compared to without, else one kind of backends to the first.
+    let kinds = bench.kinds().len();
+    let group = match settings.len() > kinds {
+        true => settings.len() / kinds,
+        false => kinds,
+    };
+    let mut json = show(&title, "load", &all, group)?;
+    bare.iter().for_each(print_bare);
+    json["bare"] = json!(bare);
+    if let Some(folder) = &options.plots {
+        let caption = [title, machine_line()?];
+        plots::write(folder, &json["points"], &caption)?;
+    }
     Ok(Results { json, violations })
+}
+
+/// Each kind of backends without and with those who are there besides.
+async fn settings<'a>(bench: &Bench, options: &'a Load) -> anyhow::Result<Vec<Setting<'a>>> {
+    let without = options.and_without && !options.bystanders.are_none();
+    let without = without.then(Bystanders::default);
+    let mut settings = Vec::new();
+    for kind in bench.kinds() {
+        for bystanders in without.into_iter().chain([options.bystanders]) {
+            settings.push(Setting::new(bench, kind, &options.people, bystanders).await?);
+        }
+    }
+    Ok(settings)
+}
+
+/// The bare endpoint, on the machine on which the server is.
+async fn compared(bench: &Bench) -> anyhow::Result<Option<OneRequest>> {
+    let common = &bench.common;
+    let is_here = common.url.is_none() || common.pid.is_some();
+    Ok(match is_here {
+        true => Some(one_request(common).await?),
+        false => None,
+    })
+}
+
+fn print_bare(bare: &OneRequest) {
+    let latency =
+        |figure: fn(&crate::stats::Summary) -> f64| number(bare.latency_ms.as_ref().map(figure), 2);
+    println!(
+        "  bare endpoint: {:.1} µs CPU for a request, p50 {} ms, p99 {} ms; × bare is a lifecycle's \
+         CPU divided by that",
+        bare.cpu_us,
+        latency(|it| it.p50),
+        latency(|it| it.p99)
+    );
 }
 
 async fn one_run(
     bench: &Bench,
-    kind: Kind,
+    setting: &Setting<'_>,
     options: &Load,
     violations: &mut Violations,
 ) -> anyhow::Result<Vec<Point>> {
-    let stage = Stage::set(bench, kind, &options.people).await?;
+    let stage = Stage::set(bench, setting).await?;
     let first = options.rates.first().filter(|_| options.warm_up > 0.0);
     if let Some(rate) = first {
         let timetable = timetable(options.arrivals, *rate, options.warm_up);
@@ -56,14 +115,9 @@ async fn one_run(
 }
 
 /// A lifecycle takes two asks.
-fn timetable(arrivals: Arrivals, rate: f64, seconds: f64) -> Timetable {
+pub fn timetable(arrivals: Arrivals, rate: f64, seconds: f64) -> Timetable {
     match arrivals {
         Arrivals::Even => Timetable::even(rate * 2.0, seconds),
         Arrivals::Poisson => Timetable::poisson(rate * 2.0, seconds),
     }
-}
-
-/// The variable with which a server of ours takes a socket of each of these people.
-pub(super) fn room_for(users: usize) -> (&'static str, String) {
-    ("MAX_SOCKETS", users.max(20_000).to_string())
 }

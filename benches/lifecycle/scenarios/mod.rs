@@ -1,10 +1,15 @@
 //! What is measured, one file each.
 
+mod bare;
 mod burst;
+mod idle;
 mod load;
+mod peak;
 mod point;
 mod prepared;
 mod requests;
+mod setting;
+mod soak;
 mod sockets;
 mod stage;
 mod start;
@@ -60,6 +65,8 @@ impl Bench {
 pub async fn run(bench: &Bench, scenario: Scenario) -> anyhow::Result<Results> {
     match scenario {
         Scenario::Load(options) => load::run(bench, &options).await,
+        Scenario::Peak(options) => peak::run(bench, &options).await,
+        Scenario::Soak(options) => soak::run(bench, &options).await,
         Scenario::Burst(options) => burst::run(bench, &options).await,
         Scenario::Sockets(options) => sockets::run(bench, &options).await,
         Scenario::Start(options) => start::run(bench, &options).await,

@@ -13,11 +13,14 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
 
 use crate::backends::{Backends, Place};
-use crate::server::Folder;
+use crate::options::Kind;
+use crate::server::{Folder, Server};
 use crate::tokens::unix_now_ms;
 
+use super::{Bench, variables};
+
 /// How long the tickets wait, in seconds: longer than any run.
-pub const WAIT_S: u64 = 3_600;
+pub const WAIT_S: u64 = 12 * 3_600;
 
 /// Longest wait until the connections of an ended server are gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -35,7 +38,7 @@ const INSERT: &str = "
     )
     SELECT
         unhex(printf('%012x7%03x8000%012x', at_ms, n % 4096, n)),
-        printf('waiting-%06d', n), difficulty, 'Topic ' || topic, 'topic ' || topic,
+        printf('waiting-%06d', n), difficulty, 'Waiting ' || topic, 'waiting ' || topic,
         'waiting', NULL, at_ms, at_ms + wait_ms, 0, 0, 1, '[]', NULL
     FROM (
         SELECT
@@ -54,7 +57,7 @@ const INSERT_ON_POSTGRES: &str = "
     SELECT
         (lpad(to_hex(at_ms), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8000'
             || lpad(to_hex(n), 12, '0'))::uuid,
-        'waiting-' || lpad(n::text, 6, '0'), difficulty, 'Topic ' || topic, 'topic ' || topic,
+        'waiting-' || lpad(n::text, 6, '0'), difficulty, 'Waiting ' || topic, 'waiting ' || topic,
         'waiting', NULL, at_ms, at_ms + wait_ms, false, 0, 1, '[]', NULL
     FROM (
         SELECT
@@ -76,9 +79,29 @@ enum Original {
 }
 
 impl Prepared {
+    /// A database with this many waiting tickets over these topics, whose tables a server with
+    /// these variables made itself.
+    pub async fn new(
+        bench: &Bench,
+        kind: Kind,
+        others: &[(&'static str, String)],
+        tickets: usize,
+        topics: usize,
+    ) -> anyhow::Result<Self> {
+        let folder = Folder::new(&bench.common)?;
+        let place = bench.place(kind);
+        let variables = variables(place.as_deref(), others);
+        let (server, _) = Server::start(&bench.common, folder, &variables).await?;
+        let folder = server.kill().context("it is our own server")?;
+        match place {
+            Some(place) => Self::real(place, tickets, topics).await,
+            None => Self::embedded(folder, tickets, topics),
+        }
+    }
+
     /// Adds `tickets` to the empty database in this folder, spread over `topics`. Nothing may have
     /// it open.
-    pub fn embedded(folder: Folder, tickets: usize, topics: usize) -> anyhow::Result<Self> {
+    fn embedded(folder: Folder, tickets: usize, topics: usize) -> anyhow::Result<Self> {
         let database = folder.database();
         let url = database
             .to_str()
@@ -102,7 +125,7 @@ impl Prepared {
     }
 
     /// The same on PostgreSQL.
-    pub async fn real(place: Rc<Place>, tickets: usize, topics: usize) -> anyhow::Result<Self> {
+    async fn real(place: Rc<Place>, tickets: usize, topics: usize) -> anyhow::Result<Self> {
         let (client, connection) = tokio_postgres::connect(&place.database.url(), NoTls).await?;
         let ended = spawn_local(connection);
         let [count, oldest_ms, wait_ms, topics] = figures(tickets, topics)?;

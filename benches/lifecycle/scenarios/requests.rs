@@ -1,16 +1,12 @@
 //! CPU time of single requests, beside that of an endpoint that only checks the token.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
-use anyhow::Context;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::backends::Backends;
-use crate::bare;
-use crate::client::{Target, request};
+use crate::bare::PATH;
+use crate::client::request;
 use crate::crowd::{PREFIX, ask_body, headers, names, raise_open_file_limit, wish};
 use crate::ledger::Violations;
 use crate::meter::{Cost, Meter};
@@ -21,18 +17,11 @@ use crate::server::Server;
 use crate::stats::medians;
 use crate::tokens::Signer;
 
+use super::bare::{Bare, COUNTED_PER_WARM_UP};
 use super::{Bench, variables};
 
-/// For each request that warms up, so many count.
-const COUNTED_PER_WARM_UP: usize = 5;
 /// How long a ticket waits, in seconds: longer than any run.
 const WAIT_S: u64 = 3_600;
-
-/// The endpoint in a process of its own, which ends when this is dropped or this tool ends.
-struct Bare {
-    process: Child,
-    target: Target,
-}
 
 /// What an ask's answer has that is needed.
 #[derive(Deserialize)]
@@ -94,22 +83,12 @@ async fn measure_bare(
     let request = |number: usize| {
         let user = number % people.tokens.len();
         let headers = headers(&bare.target, &people.tokens[user]);
-        request("POST", bare::PATH, &headers, people.ask(number))
+        request("POST", PATH, &headers, people.ask(number))
     };
-    let connections = common.connections;
-    let warm_up = options.polls.div_ceil(COUNTED_PER_WARM_UP);
-    rush(&bare.target, connections, 0..warm_up, &request, |_, _| {}).await?;
-    let pid = bare.process.id();
-    let meter = Meter::start(Some(pid), &[])?;
-    let rush = rush(
-        &bare.target,
-        connections,
-        0..options.polls,
-        &request,
-        |_, _| {},
-    )
-    .await?;
-    Ok(row(UNKNOWN, "bare", options.polls, rush, &meter.read()?))
+    let (rush, cost) = bare
+        .rush(common.connections, options.polls, &request)
+        .await?;
+    Ok(row(UNKNOWN, "bare", options.polls, rush, &cost))
 }
 
 async fn measure_server(
@@ -267,36 +246,5 @@ impl People {
     /// What is sent by whoever is next.
     fn ask(&self, number: usize) -> &str {
         &self.asks[number % self.asks.len()]
-    }
-}
-
-impl Bare {
-    fn start(common: &Common) -> anyhow::Result<Self> {
-        let tool = std::env::current_exe().context("this program has a path")?;
-        let mut process = Command::new(tool)
-            .args([
-                "bare",
-                "--secret",
-                &common.secret,
-                "--issuer",
-                &common.issuer,
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("the bare endpoint does not start")?;
-        let output = process.stdout.take().context("it is piped")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ");
-        let target = Target::parse(address.context("the bare endpoint does not start")?)?;
-        Ok(Self { process, target })
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
     }
 }

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
-use crate::client::{Message, Socket, closed};
-use crate::crowd::{names, open_sockets, raise_open_file_limit};
+use crate::crowd::{names, raise_open_file_limit};
 use crate::ledger::Violations;
 use crate::meter::memory;
 use crate::options::{Kind, Sockets};
@@ -16,7 +14,7 @@ use crate::report::{Results, Table, UNKNOWN, megabytes, number};
 use crate::server::Server;
 use crate::tokens::Signer;
 
-use super::load::room_for;
+use super::idle::Idle;
 use super::{Bench, variables};
 
 /// Opens sockets up to each count and reads the server's memory.
@@ -49,7 +47,8 @@ async fn one_server(
 ) -> anyhow::Result<Vec<Value>> {
     let most = counts.last().copied().unwrap_or_default();
     let place = bench.place(kind);
-    let variables = variables(place.as_deref(), &[room_for(most)]);
+    let room = [("MAX_SOCKETS", most.max(20_000).to_string())];
+    let variables = variables(place.as_deref(), &room);
     let mut server = Server::of(&bench.common, &variables).await?;
     let pid = server
         .pid
@@ -62,11 +61,11 @@ async fn one_server(
     let tokens = tokens.collect::<anyhow::Result<Vec<_>>>()?;
 
     let label = bench.label(kind);
-    let mut held: Vec<JoinHandle<String>> = Vec::new();
+    let mut idle_sockets = Idle::default();
     let mut rows = vec![json!({"backends": label, "sockets": 0, "rss_bytes": idle})];
     for count in counts.iter().copied() {
-        let opened = open_sockets(&server.target, &tokens[held.len()..count]).await?;
-        held.extend(opened.into_iter().map(|socket| spawn_local(hold(socket))));
+        let more = &tokens[idle_sockets.count()..count];
+        idle_sockets.open(&server.target, more).await?;
         sleep(settle).await;
         let bytes = memory(pid)?.bytes;
         let per_socket = bytes.saturating_sub(idle) / count as u64;
@@ -76,7 +75,7 @@ async fn one_server(
         }));
     }
     violations.add(server.faults().await?);
-    end_all(held, violations).await;
+    idle_sockets.end(violations).await;
     server.kill();
     Ok(rows)
 }
@@ -88,25 +87,4 @@ fn cells(row: &Value) -> Vec<String> {
         megabytes(row["rss_bytes"].as_u64()),
         number(row["bytes_per_socket"].as_f64(), 0),
     ]
-}
-
-/// Answers pings for as long as the socket is open; says why it ended.
-async fn hold(mut socket: Socket) -> String {
-    loop {
-        match socket.next().await {
-            Ok(Message::Text(_)) => {}
-            Ok(Message::Closed(code)) => return closed(code),
-            Err(fault) => return fault.to_string(),
-        }
-    }
-}
-
-/// Ends what still holds; whatever has ended before did so too early.
-async fn end_all(held: Vec<JoinHandle<String>>, violations: &mut Violations) {
-    for socket in held {
-        socket.abort();
-        if let Ok(why) = socket.await {
-            violations.note(format!("an idle socket ended: {why}"));
-        }
-    }
 }

@@ -44,7 +44,13 @@ pub async fn run(bench: &Bench, options: &Start) -> anyhow::Result<Results> {
     let mut rows = Vec::new();
     for tickets in &options.tickets {
         for kind in bench.kinds() {
-            let prepared = prepare(bench, kind, options, *tickets).await?;
+            let prepared = match *tickets {
+                0 => None,
+                tickets => {
+                    let (variables, topics) = (waiting(tickets), options.topics);
+                    Some(Prepared::new(bench, kind, &variables, tickets, topics).await?)
+                }
+            };
             let mut runs = Vec::new();
             for _ in 0..options.runs {
                 runs.push(one_start(bench, kind, prepared.as_ref(), &mut violations).await?);
@@ -74,30 +80,6 @@ fn waiting(tickets: usize) -> [(&'static str, String); 4] {
         ("MATCHING_TIMEOUT_SECONDS", WAIT_S.to_string()),
         ("CONFIRM_MATCH_TIMEOUT_SECONDS", "3600".to_owned()),
     ]
-}
-
-/// A database with this many waiting tickets, whose tables the server made itself; none for an empty
-/// folder.
-async fn prepare(
-    bench: &Bench,
-    kind: Kind,
-    options: &Start,
-    tickets: usize,
-) -> anyhow::Result<Option<Prepared>> {
-    if tickets == 0 {
-        return Ok(None);
-    }
-    let folder = Folder::new(&bench.common)?;
-    let place = bench.place(kind);
-    let variables = variables(place.as_deref(), &waiting(tickets));
-    let (server, _) = Server::start(&bench.common, folder, &variables).await?;
-    let folder = server.kill().context("it is our own server")?;
-    let topics = options.topics;
-    let prepared = match place {
-        Some(place) => Prepared::real(place, tickets, topics).await?,
-        None => Prepared::embedded(folder, tickets, topics)?,
-    };
-    Ok(Some(prepared))
 }
 
 /// Starts once; answers with the times from the start of the process, what it cost until all was

@@ -22,6 +22,7 @@ const TIMES: &[Column] = &[
     Column("p99.9", "/confirm_ms/p99_9", 1.0, 2),
     Column("errors", "/errors_total", 1.0, 0),
     Column("cpu s/1000", "/server_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/server_cpu", 1.0, 1),
     Column("rss MB", "/rss_bytes", 1e6, 1),
     Column("peak", "/rss_peak_bytes", 1e6, 1),
     Column("tool late p99", "/late_ms/p99", 1.0, 2),
@@ -32,10 +33,12 @@ const TIMES: &[Column] = &[
 
 const COSTS: &[Column] = &[
     Column("server cpu s", "/server_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/server_cpu", 1.0, 1),
     Column("PostgreSQL", "/backends_cpu_s_per_1000/postgresql", 1.0, 3),
     Column("Redis", "/backends_cpu_s_per_1000/redis", 1.0, 3),
     Column("RabbitMQ", "/backends_cpu_s_per_1000/rabbitmq", 1.0, 3),
     Column("all", "/all_cpu_s_per_1000", 1.0, 3),
+    Column("× bare", "/x_bare/all_cpu", 1.0, 1),
     Column("commits", "/counts_per_1000/commits", 1.0, 0),
     Column("WAL kB", "/counts_per_1000/wal_bytes", 1e3, 0),
     Column("WAL syncs", "/counts_per_1000/wal_syncs", 1.0, 0),
@@ -46,9 +49,9 @@ const COSTS: &[Column] = &[
 /// All runs on the same backends; each has the same rates in the same order.
 pub type Runs = Vec<Vec<Point>>;
 
-/// Prints the points and their medians, rate by rate, and how the backends compare to the first;
-/// answers with all of it as JSON.
-pub fn show(title: &str, scenario: &str, all: &[Runs]) -> anyhow::Result<Value> {
+/// Prints the points and their medians, rate by rate, and how each of `group` compares to the first of
+/// them; answers with all of it as JSON.
+pub fn show(title: &str, scenario: &str, all: &[Runs], group: usize) -> anyhow::Result<Value> {
     let mut times = table(TIMES);
     let mut costs = table(COSTS);
     let mut points = Vec::new();
@@ -58,7 +61,10 @@ pub fn show(title: &str, scenario: &str, all: &[Runs]) -> anyhow::Result<Value> 
         .map_or(0, Vec::len);
     for index in 0..rates {
         let mut first = None;
-        for runs in all {
+        for (position, runs) in all.iter().enumerate() {
+            if position % group == 0 {
+                first = None;
+            }
             let of_rate = runs.iter().filter_map(|run| run.get(index));
             let values = of_rate.map(serde_json::to_value);
             let values = values.collect::<Result<Vec<_>, _>>()?;
