@@ -96,6 +96,9 @@ async fn nothing_goes_where_everything_is_kept_for_ever() {
     ada.cancel(&withdrawn).await.expect(200);
     let members = scenes::pair(&server, "gil", "hana", "Graph").await;
     members.open_session().await;
+    // As if a queue had taken it.
+    let sent = "UPDATE outbox SET sent_at_ms = created_at_ms";
+    database.run(sent).await;
     database.run(AGE).await;
     server.is_tampered_with();
     server.restart().await;
