@@ -120,6 +120,8 @@ metrics_list! {
     STORE_QUEUE_DEPTH: Gauge = "matchmaker_store_queue_depth";
     /// Writes that were refused because the store was away or full.
     STORE_UNAVAILABLE: Counter = "matchmaker_store_unavailable_total";
+    /// Rows that were removed because they had been kept long enough, by table.
+    ROWS_REMOVED: Counter = "matchmaker_rows_removed_total";
     /// Calls to Redis that failed or were not answered in time.
     REDIS_FAILURES: Counter = "matchmaker_redis_failures_total";
     /// Tickets of the mirror that were missing in Redis, or there although they do not wait.

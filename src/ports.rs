@@ -2,6 +2,8 @@
 //!
 //! Every implementation of a port passes the same tests.
 
+mod history;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use crate::domain::{
     Breach, Ending, EventId, MatchId, Question, SessionId, SessionRecord, Ticket, TicketId,
     TicketOutcome, Timestamp, UserId, Wish, Write, WriteOutcome,
 };
+
+pub use history::{History, Mark, Past, Removed};
 
 /// The time of day. Never runs backwards within one process, nor behind what is stored.
 pub trait Clock: Send + Sync + 'static {

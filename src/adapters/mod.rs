@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod documents;
+mod history;
 pub mod http;
 mod in_process;
 mod questions;
@@ -13,6 +14,7 @@ pub mod schema;
 pub mod store;
 
 pub use clock::SystemClock;
+pub use history::{HistoryOptions, HistoryRetention};
 pub use in_process::{Announcing, InProcessSessions, NoMirror, OnAnnounced};
 pub use questions::{BuiltInQuestions, QuestionsError};
 pub use rabbitmq::{InvalidBroker, RabbitOptions, RabbitPublisher};

@@ -23,6 +23,8 @@ pub mod sql_types {
         sqlite_type(name = "Binary")
     )]
     pub struct Id;
+
+    impl diesel::sql_types::SqlOrd for Id {}
 }
 
 /// Any of our ids, as a column holds it.

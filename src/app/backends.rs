@@ -21,8 +21,8 @@ use crate::adapters::store::{
     StoredRecords, Writer,
 };
 use crate::adapters::{
-    Announcing, BuiltInQuestions, InProcessSessions, LoggedOutbox, NoMirror, OutboxRelay,
-    RabbitPublisher, RelayOptions,
+    Announcing, BuiltInQuestions, HistoryOptions, HistoryRetention, InProcessSessions,
+    LoggedOutbox, NoMirror, OutboxRelay, RabbitPublisher, RelayOptions,
 };
 use crate::observability::{Needed, NeededBackends};
 use crate::ports::{
@@ -113,6 +113,8 @@ pub struct Neighbours {
     pub fallback: Option<Arc<dyn FallbackSessions>>,
     redis_mirror: Option<Arc<RedisMirror>>,
     announcements: Announcements,
+    /// Whoever removes what ended long ago, unless it is kept for ever.
+    retention: Option<JoinHandle<()>>,
     watches: Watches,
 }
 
@@ -161,6 +163,7 @@ impl Neighbours {
             fallback: shared.fallback,
             redis_mirror: shared.redis_mirror,
             announcements,
+            retention: start_retention(settings, store, clock, io),
             watches,
         })
     }
@@ -169,6 +172,9 @@ impl Neighbours {
     pub async fn stop(self) {
         // They would go on using the connections that are closed here.
         drop(self.watches);
+        if let Some(retention) = self.retention {
+            retention.abort();
+        }
         let mirrored = async {
             if let Some(mirror) = self.redis_mirror
                 && timeout(FINISH_WITHIN, mirror.stop()).await.is_err()
@@ -283,6 +289,22 @@ fn start_announcing(
         task,
     };
     (announcements, announcing)
+}
+
+/// Removes what ended long ago, now and then.
+fn start_retention(
+    settings: &Settings,
+    store: &OpenedStore,
+    clock: &Arc<dyn Clock>,
+    io: &Handle,
+) -> Option<JoinHandle<()>> {
+    let options = HistoryOptions {
+        keep_ms: settings.retention_ms?,
+        announced_ms: settings.outbox_retention_ms,
+    };
+    let history = Arc::new(store.records.history());
+    let retention = HistoryRetention::new(history, Arc::clone(clock), options);
+    Some(io.spawn(retention.run()))
 }
 
 fn questions(settings: &Settings) -> Result<Arc<dyn Questions>, AppError> {

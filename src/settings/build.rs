@@ -21,6 +21,8 @@ const WAIT_MS_MAX: u64 = 24 * 3_600_000;
 const SESSION_MS_MAX: u64 = 30 * WAIT_MS_MAX;
 /// The longest time between two pings, in milliseconds; gateways cut long before.
 const PING_MS_MAX: u64 = 3_600_000;
+/// The longest time that what has ended is kept, in milliseconds: ten years.
+const KEPT_MS_MAX: u64 = 3_650 * WAIT_MS_MAX;
 /// The longest time that sent announcements are kept, in milliseconds: a year.
 const RETENTION_MS_MAX: u64 = 365 * WAIT_MS_MAX;
 /// The longest orderly stop, in milliseconds: exit within 10 s is promised.
@@ -63,6 +65,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let limits = limits(reader);
     let ask_rate = ask_rate(reader);
     let sockets = sockets(reader);
+    let retention_ms = retention(reader, timeouts);
     let retention = SHORTEST_MS..=RETENTION_MS_MAX;
     let outbox_retention_ms = reader.seconds("OUTBOX_RETENTION_SECONDS", retention);
     let shutdown_ms = reader.seconds("SHUTDOWN_SECONDS", SHORTEST_MS..=SHUTDOWN_MS_MAX);
@@ -88,6 +91,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         limits: limits?,
         ask_rate: ask_rate?,
         sockets: sockets?,
+        retention_ms: retention_ms?,
         outbox_retention_ms: outbox_retention_ms?,
         shutdown_ms: shutdown_ms?,
         rows: Vec::new(),
@@ -162,6 +166,19 @@ fn timeouts(reader: &mut Reader) -> Option<Timeouts> {
         confirm_window_ms: confirm_window_ms?,
         session_ttl_ms: session_ttl_ms?,
     })
+}
+
+/// Nothing where everything is kept for ever.
+fn retention(reader: &mut Reader, timeouts: Option<Timeouts>) -> Option<Option<u64>> {
+    let keep_ms = reader.seconds("RETENTION_SECONDS", 0..=KEPT_MS_MAX)?;
+    // For so long Redis may hold what belongs to a session, and start-up asks what became of it.
+    let needed_ms = timeouts.map_or(0, |timeouts| timeouts.session_ttl_ms);
+    if keep_ms > 0 && keep_ms < needed_ms {
+        let problem = "is so short that sessions in Redis outlive what is known of them";
+        let expected = "0, or at least SESSION_TTL_SECONDS";
+        reader.fault("RETENTION_SECONDS", problem, expected);
+    }
+    Some((keep_ms > 0).then_some(keep_ms))
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

@@ -60,6 +60,9 @@ pub struct Settings {
     pub ask_rate: AskRate,
     /// How sockets are kept.
     pub sockets: Sockets,
+    /// How long what has ended is kept, in milliseconds, at least as long as a session may last;
+    /// nothing means for ever.
+    pub retention_ms: Option<u64>,
     /// How long announcements are kept that were sent, or only logged, in milliseconds.
     pub outbox_retention_ms: u64,
     /// Time to finish what is in flight when stopping, in milliseconds.

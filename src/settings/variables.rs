@@ -234,6 +234,13 @@ pub const VARIABLES: &[Variable] = &[
         "How long a client may take nothing of what it was sent; then its connection is dropped.",
     ),
     plain(
+        "RETENTION_SECONDS",
+        "2592000",
+        "How long tickets, matches and sessions stay in the database after they have ended; at \
+         least `SESSION_TTL_SECONDS`, or 0 to keep them for ever. A session stays for as long as \
+         its event does.",
+    ),
+    plain(
         "OUTBOX_RETENTION_SECONDS",
         "86400",
         "How long a `match.found` event stays in the database after RabbitMQ has taken it, or after \

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use crate::domain::{EventId, Timestamp};
+use crate::observability::ROWS_REMOVED;
 use crate::ports::{Away, Clock, Outbox};
 
 /// Shortest and longest time between two removals.
@@ -73,6 +75,7 @@ impl Retention {
             sleep(STEP_WAIT).await;
         }
         if removed > 0 {
+            counter!(ROWS_REMOVED, "table" => "outbox").increment(removed as u64);
             info!(
                 removed,
                 "{removed} announcements that were sent long ago were removed"

@@ -6,6 +6,7 @@
 mod contradictions;
 mod ended;
 mod group;
+mod history;
 mod in_flight;
 mod live;
 mod outbox;
@@ -18,6 +19,7 @@ mod stuck;
 mod worker;
 mod writer;
 
+pub use history::StoredHistory;
 pub use outbox::StoredOutbox;
 pub use postgres::{
     MIGRATIONS as POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore,

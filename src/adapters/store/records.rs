@@ -15,11 +15,12 @@ use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use super::ended;
+use super::history::StoredHistory;
 use super::live::{self, LiveRows};
 use super::outbox::StoredOutbox;
 use super::postgres::Target;
 use super::rows::{self, IN_SESSION, MATCHED, MatchRow, OPEN, SessionRow, UnreadableRow, WAITING};
-use super::sqlite::{READER_SETTINGS, RELAY_SETTINGS};
+use super::sqlite::{READER_SETTINGS, RELAY_SETTINGS, REMOVER_SETTINGS};
 use crate::adapters::schema::{Id, matches, sessions, tickets};
 use crate::domain::{MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
 use crate::ports::{
@@ -66,6 +67,7 @@ pub(super) use with_connection;
 pub struct StoredRecords {
     pools: Pools,
     relay: Pools,
+    remover: Pools,
     handle: Handle,
 }
 
@@ -107,6 +109,11 @@ impl Pools {
     /// The connection to the SQLite file at `path` with which announcements are marked.
     pub(super) fn sqlite_relay(path: &str) -> Result<Self, String> {
         Self::sqlite_with(path, 1, RELAY_SETTINGS)
+    }
+
+    /// The connection to the SQLite file at `path` with which old rows are removed.
+    pub(super) fn sqlite_remover(path: &str) -> Result<Self, String> {
+        Self::sqlite_with(path, 1, REMOVER_SETTINGS)
     }
 
     fn sqlite_with(path: &str, max: usize, settings: &'static str) -> Result<Self, String> {
@@ -189,11 +196,13 @@ async fn connect_sqlite(path: String, settings: &'static str) -> ConnectionResul
 }
 
 impl StoredRecords {
-    /// Reads with `pools`; announcements are read and marked with `relay`.
-    pub(super) fn new(pools: Pools, relay: Pools, handle: Handle) -> Self {
+    /// Reads with `pools`; announcements are read and marked with `relay`, old rows are removed with
+    /// `remover`.
+    pub(super) fn new(pools: Pools, relay: Pools, remover: Pools, handle: Handle) -> Self {
         Self {
             pools,
             relay,
+            remover,
             handle,
         }
     }
@@ -201,6 +210,11 @@ impl StoredRecords {
     /// The announcements of the same database.
     pub fn outbox(&self) -> StoredOutbox {
         StoredOutbox::new(self.relay.clone(), self.handle.clone())
+    }
+
+    /// What has ended in the same database.
+    pub fn history(&self) -> StoredHistory {
+        StoredHistory::new(self.remover.clone(), self.handle.clone())
     }
 
     async fn read<T, F>(&self, read: impl FnOnce(Pools) -> F) -> Result<T, Away>

@@ -115,6 +115,7 @@ fn nothing_configured_is_a_working_dev_server() {
         unread_ms: 18_000,
     };
     assert_eq!(settings.sockets, sockets);
+    assert_eq!(settings.retention_ms, Some(2_592_000_000));
     assert_eq!(settings.shutdown_ms, 8_000);
 }
 

@@ -176,6 +176,25 @@ fn a_socket_survives_one_lost_ping() {
 }
 
 #[test]
+fn what_has_ended_is_kept_for_as_long_as_a_session_may_last_or_for_ever() {
+    let kept = |session, retention| {
+        let pairs = [
+            ("SESSION_TTL_SECONDS", session),
+            ("RETENTION_SECONDS", retention),
+        ];
+        load_with(&pairs).map(|settings| settings.retention_ms)
+    };
+
+    assert_eq!(kept("0.5", "0.5").unwrap(), Some(500));
+    assert_eq!(kept("2592000", "2592000").unwrap(), Some(2_592_000_000));
+    assert_eq!(kept("0.5", "0").unwrap(), None);
+    let expected = "RETENTION_SECONDS (environment): is so short that sessions in Redis outlive \
+                    what is known of them; expected 0, or at least SESSION_TTL_SECONDS";
+    let faults = kept("0.5", "0.499").unwrap_err();
+    assert_eq!(faults.0[0].to_string(), expected);
+}
+
+#[test]
 fn the_user_service_is_needed_exactly_when_it_is_asked() {
     let address = ("USER_SERVICE_URL", "https://users/");
     let asked = ("AUTH_VERIFY_WITH_USER_SERVICE", "true");

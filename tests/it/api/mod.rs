@@ -10,6 +10,7 @@ mod matches;
 mod operations;
 mod origins;
 mod rates;
+mod retention;
 mod rewritten;
 mod sessions;
 mod sockets;

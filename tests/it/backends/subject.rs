@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection};
 use matchmaker::adapters::schema::{Id, outbox, sessions};
 use matchmaker::adapters::store::{
     PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
-    StoredOutbox, StoredRecords, Writer,
+    StoredHistory, StoredOutbox, StoredRecords, Writer,
 };
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
@@ -121,6 +121,10 @@ impl Subject {
 
     pub fn outbox(&self) -> StoredOutbox {
         self.records.outbox()
+    }
+
+    pub fn history(&self) -> StoredHistory {
+        self.records.history()
     }
 
     pub fn clock(&self) -> &StoppedClock {

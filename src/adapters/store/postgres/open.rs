@@ -42,6 +42,9 @@ const WRITER_SETTINGS: &[(&str, &str)] = &[
     ("enable_material", "off"),
     ("enable_memoize", "off"),
 ];
+/// What the connection begins with that removes old rows, besides what others have that write. A
+/// removal that is lost with the machine is made again.
+const REMOVER_SETTINGS: &[(&str, &str)] = &[("synchronous_commit", "off")];
 /// What connections begin with that read.
 const READER_SETTINGS: &[(&str, &str)] = &[("statement_timeout", "900ms")];
 
@@ -149,13 +152,18 @@ impl PostgresStore {
             server: server.clone(),
             reason: error.to_string(),
         })??;
+        let away = |reason| PostgresOpenError::Away {
+            server: server.clone(),
+            reason,
+        };
         let readers = target.with_settings(READER_SETTINGS);
-        let pools = Pools::postgres(readers, options.readers_max)
-            .map_err(|reason| PostgresOpenError::Away { server, reason })?;
+        let pools = Pools::postgres(readers, options.readers_max).map_err(away)?;
         let writers = target.with_settings(WRITER_SETTINGS).for_writes();
+        let remover = writers.with_settings(REMOVER_SETTINGS);
+        let remover = Pools::postgres(remover, 1).map_err(away)?;
         let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
         let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
-        let records = StoredRecords::new(pools.clone(), pools, on.io.clone());
+        let records = StoredRecords::new(pools.clone(), pools, remover, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
 }

@@ -14,7 +14,7 @@ use super::writer::{GroupError, GroupStore};
 use crate::domain::{Write, WriteOutcome};
 
 pub use open::{MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
-pub(super) use open::{READER_SETTINGS, RELAY_SETTINGS};
+pub(super) use open::{READER_SETTINGS, RELAY_SETTINGS, REMOVER_SETTINGS};
 
 /// The one connection that writes.
 pub(super) struct SqliteGroups {

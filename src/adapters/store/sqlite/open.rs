@@ -42,6 +42,15 @@ pub(in super::super) const RELAY_SETTINGS: &str = "
     PRAGMA synchronous = NORMAL;
     PRAGMA foreign_keys = ON;
 ";
+/// Set on the connection that removes old rows; a removal that is lost with the machine is made again.
+/// No index leads from a ticket to its matches: with foreign keys, each row that goes would be looked
+/// for in the whole of another table, while nobody else can write. They go together instead, or in
+/// an order in which nothing is left that names them.
+pub(in super::super) const REMOVER_SETTINGS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA foreign_keys = OFF;
+";
 
 /// How the store works on its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,14 +156,15 @@ impl SqliteStore {
             .ok_or_else(|| not_writable("its name is not UTF-8".into()))?;
         let connection = Some(prepare(name)?);
         let pools = Pools::sqlite(name, options.readers_max).map_err(&not_writable)?;
-        let relay = Pools::sqlite_relay(name).map_err(not_writable)?;
+        let relay = Pools::sqlite_relay(name).map_err(&not_writable)?;
+        let remover = Pools::sqlite_remover(name).map_err(not_writable)?;
         let groups = SqliteGroups {
             path: name.into(),
             connection,
             blocking: on.io.clone(),
         };
         let writer = Writer::start(vec![groups], options.writer, clock, &on.writes);
-        let records = StoredRecords::new(pools, relay, on.io.clone());
+        let records = StoredRecords::new(pools, relay, remover, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
 }

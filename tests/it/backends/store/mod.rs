@@ -12,6 +12,7 @@ macro_rules! fresh {
 mod ended;
 mod ends;
 mod groups;
+mod history;
 mod matches;
 mod opening;
 mod outbox;

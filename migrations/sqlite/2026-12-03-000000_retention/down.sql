@@ -1,0 +1,3 @@
+DROP INDEX outbox_session;
+DROP INDEX tickets_ended;
+DROP INDEX matches_ended;
