@@ -14,8 +14,8 @@ use crate::ports::{Away, Clock, History, Mark, Past, Removed};
 /// Shortest and longest time between two looks.
 const EVERY_MIN: Duration = Duration::from_millis(500);
 const EVERY_MAX: Duration = Duration::from_secs(60);
-/// What is looked at in one step, so that no statement removes more than 200 rows: a session takes a match
-/// and two tickets with it.
+/// What is looked at in one step, so that no statement removes more than 200 rows: a session takes a
+/// match and two tickets with it.
 const STEP: usize = 200;
 const SESSIONS_STEP: usize = 100;
 /// Shortest wait between two steps. It is as many times longer than the step before where the store
