@@ -16,7 +16,7 @@ use super::{AT_ONCE, BACK_WITHIN, counter, in_time, nothing_broken};
 /// What does not need Redis is as fast as ever, on a busy machine; calls to it give up later.
 const NORMAL: Duration = Duration::from_millis(400);
 /// The mirror is exact within 100 ms, and looking takes time as well.
-const EXACT: Duration = Duration::from_millis(150);
+const EXACT: Duration = Duration::from_millis(100);
 /// An emptied Redis is noticed and put right.
 const NOTICED: Duration = Duration::from_secs(4);
 
@@ -70,8 +70,8 @@ impl Mirror {
             if found.as_ref() == Ok(self) {
                 return;
             }
-            let late = begun.elapsed() > limit;
-            assert!(!late, "not within {limit:?}: {self:#?}, but {found:#?}");
+            let in_time = is_in_time(begun.elapsed(), limit);
+            assert!(in_time, "not within {limit:?}: {self:#?}, but {found:#?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
