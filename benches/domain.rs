@@ -106,11 +106,11 @@ impl Scene {
         (self.bucket.waiting() + self.bucket.set_aside()) as u64
     }
 
+    /// Runs `operation` so many times; what restores the size in between is not counted.
     #[expect(
         clippy::disallowed_methods,
         reason = "time is what is measured, and nothing of the server's own is told it"
     )]
-    /// Runs `operation` so many times; what restores the size in between is not counted.
     fn timed(
         &mut self,
         times: u64,
@@ -158,7 +158,6 @@ fn bucket(criterion: &mut Criterion) {
                 })
             });
         });
-        // What asks has come and gone, so the youngest numbers are free; a new scene is plainer.
         let mut scene = Scene::with_waiting(waiting);
         group.bench_function(BenchmarkId::new("withdraw", waiting), |bencher| {
             bencher.iter_custom(|times| {

@@ -139,6 +139,18 @@ pub struct Bystanders {
     pub idle_sockets: usize,
 }
 
+/// Whole lifecycles, among whom, and how they come.
+#[derive(Debug, Clone, Args)]
+pub struct Traffic {
+    #[command(flatten)]
+    pub people: People,
+    #[command(flatten)]
+    pub bystanders: Bystanders,
+    /// How asks are spread
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Lifecycles per second; one load point each, one after the other on one server
@@ -151,15 +163,10 @@ pub struct Load {
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub warm_up: f64,
     #[command(flatten)]
-    pub people: People,
-    #[command(flatten)]
-    pub bystanders: Bystanders,
+    pub traffic: Traffic,
     /// In each run measure a server without --waiting and --idle-sockets as well, for the ratio
     #[arg(long)]
     pub and_without: bool,
-    /// How asks are spread
-    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
-    pub arrivals: Arrivals,
     /// Repeat everything, each time on a new server, and print medians
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub runs: usize,
@@ -180,12 +187,7 @@ pub struct Peak {
     #[arg(long, default_value_t = 10.0, value_parser = rate)]
     pub seconds: f64,
     #[command(flatten)]
-    pub people: People,
-    #[command(flatten)]
-    pub bystanders: Bystanders,
-    /// How asks are spread
-    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
-    pub arrivals: Arrivals,
+    pub traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -203,12 +205,7 @@ pub struct Soak {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub settle: f64,
     #[command(flatten)]
-    pub people: People,
-    #[command(flatten)]
-    pub bystanders: Bystanders,
-    /// How asks are spread
-    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
-    pub arrivals: Arrivals,
+    pub traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -38,9 +38,9 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
     let title = format!(
         "load: {} s per point, {} buckets, {} users, {} arrivals; latencies in ms",
         options.seconds,
-        options.people.buckets,
-        options.people.users,
-        options.arrivals.name()
+        options.traffic.people.buckets,
+        options.traffic.people.users,
+        options.traffic.arrivals.name()
     );
     // With others is compared to without, else one kind of backends to the first.
     let kinds = bench.kinds().len();
@@ -60,12 +60,12 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
 
 /// Each kind of backends without and with those who are there besides.
 async fn settings<'a>(bench: &Bench, options: &'a Load) -> anyhow::Result<Vec<Setting<'a>>> {
-    let without = options.and_without && !options.bystanders.are_none();
+    let without = options.and_without && !options.traffic.bystanders.are_none();
     let without = without.then(Bystanders::default);
     let mut settings = Vec::new();
     for kind in bench.kinds() {
-        for bystanders in without.into_iter().chain([options.bystanders]) {
-            settings.push(Setting::new(bench, kind, &options.people, bystanders).await?);
+        for bystanders in without.into_iter().chain([options.traffic.bystanders]) {
+            settings.push(Setting::new(bench, kind, &options.traffic.people, bystanders).await?);
         }
     }
     Ok(settings)
@@ -102,12 +102,12 @@ async fn one_run(
     let stage = Stage::set(bench, setting).await?;
     let first = options.rates.first().filter(|_| options.warm_up > 0.0);
     if let Some(rate) = first {
-        let timetable = timetable(options.arrivals, *rate, options.warm_up);
+        let timetable = timetable(options.traffic.arrivals, *rate, options.warm_up);
         stage.warm_up(timetable, TURN).await;
     }
     let mut points = Vec::new();
     for rate in &options.rates {
-        let timetable = timetable(options.arrivals, *rate, options.seconds);
+        let timetable = timetable(options.traffic.arrivals, *rate, options.seconds);
         points.push(stage.measure(*rate, timetable, TURN).await?);
     }
     stage.close(violations).await?;

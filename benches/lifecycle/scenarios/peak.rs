@@ -34,13 +34,19 @@ pub async fn run(bench: &Bench, options: &Peak) -> anyhow::Result<Results> {
     ]);
     let mut results = Vec::new();
     for kind in bench.kinds() {
-        let setting = Setting::new(bench, kind, &options.people, options.bystanders).await?;
+        let setting = Setting::new(
+            bench,
+            kind,
+            &options.traffic.people,
+            options.traffic.bystanders,
+        )
+        .await?;
         let label = setting.label(bench);
         let stage = Stage::set(bench, &setting).await?;
         let mut search = Search::from(options.from);
         let mut probes = Vec::new();
         while let Some(rate) = search.next() {
-            let timetable = timetable(options.arrivals, rate, options.seconds);
+            let timetable = timetable(options.traffic.arrivals, rate, options.seconds);
             let point = stage.probe(rate, timetable, TURN).await?;
             let why_not = why_not(&point, options.bound_ms);
             search.tried(rate, why_not.is_none());
@@ -55,9 +61,9 @@ pub async fn run(bench: &Bench, options: &Peak) -> anyhow::Result<Results> {
     table.print(&format!(
         "peak: {} s per probe, {} buckets, {} users, {} arrivals; match and confirm p99 up to {} ms",
         options.seconds,
-        options.people.buckets,
-        options.people.users,
-        options.arrivals.name(),
+        options.traffic.people.buckets,
+        options.traffic.people.users,
+        options.traffic.arrivals.name(),
         options.bound_ms
     ));
     results.iter().for_each(print_peak);

@@ -37,12 +37,12 @@ struct AtRest {
 pub async fn run(bench: &Bench, options: &Soak) -> anyhow::Result<Results> {
     let people = People {
         leave: true,
-        ..options.people.clone()
+        ..options.traffic.people.clone()
     };
     let mut violations = Violations::default();
     let mut results = Vec::new();
     for kind in bench.kinds() {
-        let setting = Setting::new(bench, kind, &people, options.bystanders).await?;
+        let setting = Setting::new(bench, kind, &people, options.traffic.bystanders).await?;
         results.push(one_soak(bench, &setting, options, &mut violations).await?);
     }
     let json = json!({"scenario": "soak", "points": results});
@@ -59,7 +59,7 @@ async fn one_soak(
     let settle = Duration::from_secs_f64(options.settle);
     sleep(settle).await;
     let cold = stage.memory()?;
-    let planned = |seconds| timetable(options.arrivals, options.rate, seconds);
+    let planned = |seconds| timetable(options.traffic.arrivals, options.rate, seconds);
     if options.warm_up > 0.0 {
         stage.warm_up(planned(options.warm_up), TURN).await;
         sleep(settle).await;
@@ -179,9 +179,9 @@ fn print(label: &str, options: &Soak, parts: &[Part], rest: &AtRest, ratios: &Ra
         "soak: {} minutes at {}/s on {label}, {} buckets, {} users who leave, {} arrivals",
         options.minutes,
         options.rate,
-        options.people.buckets,
-        options.people.users,
-        options.arrivals.name()
+        options.traffic.people.buckets,
+        options.traffic.people.users,
+        options.traffic.arrivals.name()
     ));
     let times = |ratio: Option<f64>| number(ratio, 2);
     println!(

@@ -40,12 +40,11 @@ async fn whatever_people_send_only_what_is_theirs_is_stored_and_moved() {
         });
         join_all(people).await;
 
-        let known = known.into_inner();
         let Known {
             tickets,
             matches,
             sessions,
-        } = known;
+        } = known.into_inner();
         let counts = [tickets.len(), matches.len(), sessions.len()];
         println!("tickets, matches, sessions: {counts:?}");
         assert!(!counts.contains(&0), "nothing of a kind");
