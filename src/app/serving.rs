@@ -226,7 +226,7 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
     let workers = settings
         .http
         .workers
-        .unwrap_or_else(workers_on_this_machine);
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let unread = Duration::from_millis(settings.sockets.unread_ms);
     let connections = connections_max(settings.sockets.max);
     let (listener, door) = reserved.open()?;
@@ -255,13 +255,6 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok((handle, door))
-}
-
-/// Half of the cores: the other half is for the actors and for whatever else runs here, and with fewer
-/// threads fewer have to be woken for each event.
-fn workers_on_this_machine() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    (cores / 2).max(1)
 }
 
 /// How many connections are taken at a time; others wait until one ends. Whoever holds many open

@@ -93,7 +93,7 @@ pub struct Http {
     pub host: String,
     /// Port to listen on; 0 takes any free one.
     pub port: u16,
-    /// Threads that serve; nothing means one for two cores.
+    /// Threads that serve; nothing means one per core.
     pub workers: Option<usize>,
     /// Which browser pages may call.
     pub allowed_origins: Origins,

@@ -62,7 +62,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "HTTP_WORKERS",
         "0",
-        "Threads that serve HTTP and sockets; 0 is one for two cores.",
+        "Threads that serve HTTP and sockets; 0 is one per core.",
     ),
     plain(
         "CORS_ALLOWED_ORIGINS",
