@@ -16,6 +16,7 @@ pub mod app;
 pub mod domain;
 pub mod edge;
 pub mod observability;
+mod panics;
 pub mod ports;
 pub mod settings;
 pub mod startup;

@@ -83,23 +83,32 @@ impl Reserved {
         self.address
     }
 
+    /// What accepts connections once the port is open.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Listen`] where the system has no handle left.
+    pub fn listener(&self) -> Result<TcpListener, AppError> {
+        let copy = self.socket.try_clone();
+        let copy = copy.map_err(|error| self.failed(&error))?;
+        Ok(copy.into())
+    }
+
     /// Opens the port. The door closes it again, whoever accepts connections meanwhile.
     ///
     /// # Errors
     ///
     /// [`AppError::Listen`] where another program was faster.
-    pub fn open(self) -> Result<(TcpListener, Door), AppError> {
-        let opened = self
-            .socket
-            .listen(BACKLOG)
-            .and_then(|()| self.socket.set_nonblocking(true))
-            .and_then(|()| self.socket.try_clone());
-        match opened {
-            Ok(door) => Ok((self.socket.into(), Door(door))),
-            Err(error) => Err(AppError::Listen {
-                address: self.address.to_string(),
-                reason: error.to_string(),
-            }),
+    pub fn open(&self) -> Result<Door, AppError> {
+        let opened = self.socket.listen(BACKLOG);
+        let door = opened.and_then(|()| self.socket.try_clone());
+        door.map(Door).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> AppError {
+        AppError::Listen {
+            address: self.address.to_string(),
+            reason: error.to_string(),
         }
     }
 }

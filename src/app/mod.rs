@@ -1,7 +1,6 @@
 //! The composition root: builds the adapters, starts the actors, serves, and shuts down in order.
 
 mod backends;
-mod broken;
 mod crash_points;
 mod links;
 mod listener;
@@ -21,6 +20,7 @@ use self::orders::Orders;
 use crate::adapters::QuestionsError;
 use crate::adapters::store::{PostgresOpenError, StoreOpenError};
 use crate::observability;
+use crate::panics;
 use crate::ports::Away;
 use crate::settings::Settings;
 use crate::startup::{FILES_BESIDE_SOCKETS, OpenFileLimitTooLow, raise_open_file_limit};
@@ -78,12 +78,12 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
         );
     }
     let io = io_runtime()?;
-    let broken = broken::watch();
+    let broken = panics::watch();
     let served = actix_rt::System::new().block_on(async {
         let mut orders = Orders::listen()?;
         // A start may last: whatever is waited for, an order to stop is followed.
         let running = tokio::select! {
-            running = start(settings, io.handle().clone(), broken::mark_thread) => running?,
+            running = start(settings, io.handle().clone(), panics::mark_thread) => running?,
             () = orders.stop() => {
                 info!("stopped before everything was back");
                 return Ok(());
@@ -113,7 +113,7 @@ fn io_runtime() -> io::Result<runtime::Runtime> {
     runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("io")
-        .on_thread_start(broken::mark_thread)
+        .on_thread_start(panics::mark_thread)
         .enable_all()
         .build()
 }

@@ -1,8 +1,8 @@
 //! A running server, from the reserved port to the last flushed write.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr};
@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use metrics::gauge;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
@@ -62,91 +62,128 @@ pub struct Running {
     address: SocketAddr,
     edge: web::Data<Edge>,
     http: ServerHandle,
+    started: Started,
+}
+
+/// What a start leaves behind.
+struct Started {
     door: Door,
-    core: Arbiter,
     roster: Addr<RosterActor>,
     writer: Arc<Writer>,
     neighbours: Neighbours,
 }
 
+/// Brings back everything that was stored, on the thread where it lives from then on: the first one that
+/// serves HTTP. A request, the actors that it concerns and what they store wake no other thread.
+struct StartUp {
+    began: Instant,
+    edge: web::Data<Edge>,
+    /// Where a store may block while it is opened and read.
+    io: Handle,
+    mark_thread: fn(),
+    reserved: Reserved,
+    opened: watch::Sender<bool>,
+}
+
+/// Says to an application that the port is open.
+struct Opened;
+
 /// What is there once everything that was stored is back.
 struct Recovered {
     backend: Backend,
-    core: Arbiter,
     writer: Arc<Writer>,
     neighbours: Neighbours,
 }
 
-/// Starts a server; it is ready when this returns. Backends are called on `io`; `mark_thread` is run
-/// on the thread of the actors.
+/// Starts a server; it is ready when this returns. Stores are opened and read on `io`; `mark_thread` is
+/// run on the thread of the actors.
 ///
 /// # Errors
 ///
-/// [`AppError`]; nothing is left running then.
+/// [`AppError`]; the process is to end then, and with it whatever was started.
 pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<Running, AppError> {
     let began = Instant::now();
     let reserved = Reserved::take(&settings.http)?;
+    let (address, listener) = (reserved.address(), reserved.listener()?);
     let render_metrics = observability::start_metrics();
-    let edge = Edge::new(settings.clone(), reserved.address().port(), render_metrics);
+    let edge = Edge::new(settings, address.port(), render_metrics);
     let edge = web::Data::new(edge);
-    let needed = Arc::clone(&edge.needed);
-    let recovery = actix_rt::spawn(recovered(settings, needed, io, mark_thread));
-    tokio::pin!(recovery);
-    let early = timeout(OPEN_WITHIN, &mut recovery).await;
-    let early = early.ok().map(flatten).transpose()?;
-    let address = reserved.address();
-    let (http, door) = serve(edge.clone(), reserved)?;
-    let recovered = match early {
-        Some(recovered) => recovered,
-        None => {
-            info!("listening on http://{address} while start-up goes on");
-            flatten(recovery.await)?
-        }
+    let (opened, open) = watch::channel(false);
+    let start_up = StartUp {
+        began,
+        edge: edge.clone(),
+        io,
+        mark_thread,
+        reserved,
+        opened,
     };
-    let roster = recovered.backend.roster.clone();
-    edge.open(recovered.backend);
-    gauge!(RECOVERY_SECONDS).set(began.elapsed().as_secs_f64());
-    info!(
-        "listening on http://{address}, ready after {} ms",
-        began.elapsed().as_millis()
-    );
+    let (tell, started) = oneshot::channel();
+    let begin = move || {
+        actix_rt::spawn(async move { drop(tell.send(start_up.run().await)) });
+    };
+    let http = serve(edge.clone(), listener, open, begin)?;
+    let started = started.await.unwrap_or(Err(AppError::Broken))?;
     tidy(edge.clone());
     Ok(Running {
         address,
         edge,
         http,
-        door,
-        core: recovered.core,
-        roster,
-        writer: recovered.writer,
-        neighbours: recovered.neighbours,
+        started,
     })
 }
 
-fn flatten<T>(joined: Result<Result<T, AppError>, tokio::task::JoinError>) -> Result<T, AppError> {
-    joined.unwrap_or(Err(AppError::Broken))
+impl StartUp {
+    async fn run(self) -> Result<Started, AppError> {
+        (self.mark_thread)();
+        let (address, edge) = (self.reserved.address(), self.edge);
+        let open = || {
+            let door = self.reserved.open()?;
+            self.opened.send_replace(true);
+            Ok::<_, AppError>(door)
+        };
+        let recovery = recovered(&edge.settings, &edge.needed, self.io);
+        tokio::pin!(recovery);
+        let (recovered, early) = match timeout(OPEN_WITHIN, &mut recovery).await {
+            Ok(recovered) => (recovered?, None),
+            Err(_) => {
+                let door = open()?;
+                info!("listening on http://{address} while start-up goes on");
+                (recovery.await?, Some(door))
+            }
+        };
+        let roster = recovered.backend.roster.clone();
+        edge.open(recovered.backend);
+        let door = early.map_or_else(open, Ok)?;
+        let took = self.began.elapsed();
+        gauge!(RECOVERY_SECONDS).set(took.as_secs_f64());
+        let took_ms = took.as_millis();
+        info!("listening on http://{address}, ready after {took_ms} ms");
+        Ok(Started {
+            door,
+            roster,
+            writer: recovered.writer,
+            neighbours: recovered.neighbours,
+        })
+    }
 }
 
 async fn recovered(
-    settings: Settings,
-    needed: Arc<NeededBackends>,
+    settings: &Settings,
+    needed: &Arc<NeededBackends>,
     io: Handle,
-    mark_thread: fn(),
 ) -> Result<Recovered, AppError> {
     let clock = Arc::new(SystemClock::new());
     let as_clock: Arc<dyn Clock> = clock.clone();
-    let links = Links::open(&settings, &needed, &io)?;
-    let core = Arbiter::new();
-    core.spawn_fn(mark_thread);
-    // A write comes from the actors' thread and its outcome goes there: no other one is woken between.
+    let here = Handle::current();
+    let links = Links::open(settings, needed, &here)?;
     let on = Runtimes {
-        io: io.clone(),
-        writes: runtime_of(&core).await?,
+        io,
+        writes: here.clone(),
     };
-    let (store, live) = stored(&settings.database, &needed, &clock, &on).await?;
+    let (store, live) = stored(&settings.database, needed, &clock, &on).await?;
     let open = live.sessions.iter().map(|open| open.record.clone());
     let board = Arc::new(Board::with_sessions(open));
-    let neighbours = Neighbours::build(&settings, &store, links, &live, &board, &as_clock, &io)?;
+    let neighbours = Neighbours::build(settings, &store, links, &live, &board, &as_clock, &here)?;
     let ports = Ports {
         clock: as_clock.clone(),
         store: Arc::clone(&neighbours.store),
@@ -163,9 +200,7 @@ async fn recovered(
         buckets_max: settings.limits.buckets_max,
     };
     let published = Arc::clone(&board);
-    let roster = RosterActor::start_in_arbiter(&core.handle(), move |_| {
-        RosterActor::new(ports, published, core_settings, io, live)
-    });
+    let roster = RosterActor::new(ports, published, core_settings, here, live).start();
     // Answered after everything is back in its place.
     roster
         .send(CountTickets)
@@ -183,17 +218,9 @@ async fn recovered(
     };
     Ok(Recovered {
         backend,
-        core,
         writer: store.writer,
         neighbours,
     })
-}
-
-/// The runtime on the thread of `arbiter`.
-async fn runtime_of(arbiter: &Arbiter) -> Result<Handle, AppError> {
-    let (tell, told) = oneshot::channel();
-    arbiter.spawn_fn(move || drop(tell.send(Handle::current())));
-    told.await.map_err(|_| AppError::Broken)
 }
 
 /// Opens the store and reads what is in it. A database server that goes away meanwhile is waited for.
@@ -221,7 +248,13 @@ async fn stored(
     }
 }
 
-fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Door), AppError> {
+/// Serves HTTP as soon as the port is `open`; `begin` is run at once, on the first thread that serves.
+fn serve(
+    edge: web::Data<Edge>,
+    listener: TcpListener,
+    open: watch::Receiver<bool>,
+    begin: impl FnOnce() + Send + 'static,
+) -> Result<ServerHandle, AppError> {
     let settings = &edge.settings;
     let workers = settings
         .http
@@ -229,8 +262,20 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let unread = Duration::from_millis(settings.sockets.unread_ms);
     let connections = connections_max(settings.sockets.max);
-    let (listener, door) = reserved.open()?;
-    let server = HttpServer::new(move || edge::app(edge.clone()))
+    let begin = Arc::new(Mutex::new(Some(begin)));
+    let app = move || {
+        let begin = begin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(begin) = begin {
+            begin();
+        }
+        let open = open.clone();
+        // No thread accepts connections before all of them have their application.
+        edge::app(edge.clone()).data_factory(move || {
+            let mut open = open.clone();
+            async move { open.wait_for(|open| *open).await.map(|_| Opened) }
+        })
+    };
+    let server = HttpServer::new(app)
         .on_connect(move |connection, _| {
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
                 let socket = socket2::SockRef::from(stream);
@@ -253,8 +298,13 @@ fn serve(edge: web::Data<Edge>, reserved: Reserved) -> Result<(ServerHandle, Doo
         .listen(listener)?
         .run();
     let handle = server.handle();
-    actix_rt::spawn(server);
-    Ok((handle, door))
+    // Its thread waits for the applications without doing anything else.
+    Arbiter::new().spawn(async move {
+        if let Err(error) = server.await {
+            warn!("HTTP is not served any more: {error}");
+        }
+    });
+    Ok(handle)
 }
 
 /// How many connections are taken at a time; others wait until one ends. Whoever holds many open
@@ -285,7 +335,7 @@ impl Running {
     /// The shared sessions as the collaboration service reads and rewrites them, where they are in
     /// this process.
     pub fn sessions(&self) -> Option<&Arc<InProcessSessions>> {
-        self.neighbours.in_process.as_ref()
+        self.started.neighbours.in_process.as_ref()
     }
 
     /// Refuses new work, finishes what is in flight, closes the sockets, and flushes what is to be
@@ -294,31 +344,37 @@ impl Running {
         let end = Instant::now() + ENDED_WITHIN;
         let limit = Duration::from_millis(self.edge.settings.shutdown_ms);
         let limit = limit.min(ENDED_WITHIN - LAST_WRITES - LAST_NEWS);
+        let Started {
+            door,
+            roster,
+            writer,
+            neighbours,
+        } = self.started;
         self.edge.stop();
         let orderly = async {
             // Clients reconnect and find everything.
-            let _ = self.roster.send(CloseSockets).await;
+            let _ = roster.send(CloseSockets).await;
             // The port stays open until the last request is answered.
             sleep(ANSWERED_FOR).await;
             self.edge.in_flight.none().await;
             // A connection that is taken when the workers are told to stop ends without an answer,
             // so the last ones are taken before.
             self.http.pause().await;
-            self.door.close();
+            door.close();
             sleep(LAST_TAKEN_FOR).await;
             self.edge.in_flight.none().await;
-            self.http.stop(true).await;
-            self.writer.close().await;
+            writer.close().await;
         };
         if timeout(limit, orderly).await.is_err() {
             warn!("stopping took longer than SHUTDOWN_SECONDS: some callers got no answer");
-            if timeout(LAST_WRITES, self.writer.close()).await.is_err() {
+            if timeout(LAST_WRITES, writer.close()).await.is_err() {
                 warn!("some writes are neither stored nor refused: the next start finds out");
             }
         }
-        self.core.stop();
-        if timeout_at(end, self.neighbours.stop()).await.is_err() {
+        if timeout_at(end, neighbours.stop()).await.is_err() {
             warn!("announcements and the mirror are left as they are");
         }
+        // Last, because the thread of the actors ends with it.
+        let _ = timeout_at(end, self.http.stop(true)).await;
     }
 }

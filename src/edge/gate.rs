@@ -20,6 +20,7 @@ use super::state::{Edge, Stage};
 use super::{PREFIX, wire};
 use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
 use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
+use crate::panics::Contained;
 
 /// Refuses what is too long or comes at the wrong time, turns a panic into 500, sees to it that
 /// every error is JSON, and counts.
@@ -38,7 +39,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let request_id = Uuid::new_v4();
     let outcome = match admit(&edge, &request) {
         Err(refusal) => Ok(refused(request, &refusal).await.map_into_right_body()),
-        Ok(()) => match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(()) => match Contained(AssertUnwindSafe(next.call(request)).catch_unwind()).await {
             Ok(answered) => answered.map(as_json),
             Err(_) => {
                 error!(%request_id, %method, path, "a handler panicked at {method} {path}");

@@ -61,8 +61,9 @@ pub const VARIABLES: &[Variable] = &[
     plain("PORT", "8002", "Port to listen on; 0 takes any free one."),
     plain(
         "HTTP_WORKERS",
-        "0",
-        "Threads that serve HTTP and sockets; 0 is one per core.",
+        "1",
+        "Threads that serve HTTP and sockets, the first of which has the actors as well; 0 is one \
+         per core.",
     ),
     plain(
         "CORS_ALLOWED_ORIGINS",

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("settings", &["domain"]),
     // The guarantees are words of the domain, and their counters are metrics.
     ("observability", &["domain", "settings"]),
+    ("panics", &[]),
     (
         "adapters",
         &["domain", "ports", "settings", "observability"],
@@ -27,7 +28,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("actors", &["domain", "ports", "observability"]),
     (
         "edge",
-        &["domain", "ports", "actors", "settings", "observability"],
+        &[
+            "domain",
+            "ports",
+            "actors",
+            "settings",
+            "observability",
+            "panics",
+        ],
     ),
 ];
 /// Files that put everything together.

@@ -16,6 +16,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Handler, Running, StreamHandler,
     WrapFuture,
 };
+use actix_web::body::BoxBody;
 use actix_web::error::PayloadError;
 use actix_web::http::header::ORIGIN;
 use actix_web::web::Bytes;
@@ -42,6 +43,7 @@ use crate::domain::limits::{
 };
 use crate::domain::{Breach, Guarantee, UserId};
 use crate::observability::{Limit, breached};
+use crate::panics::Contained;
 use crate::settings::Sockets;
 use oversize::Oversize;
 use parts::{Fault, Parts};
@@ -134,6 +136,7 @@ where
     WsResponseBuilder::new(actor, request, bytes)
         .frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .start()
+        .map(|response| response.map_body(|_, body| BoxBody::new(Contained(body))))
         .map_err(|error| ApiError::InvalidHandshake(error.to_string()))
 }
 

@@ -73,7 +73,7 @@ fn nothing_configured_is_a_working_dev_server() {
         (settings.http.host.as_str(), settings.http.port),
         ("0.0.0.0", 8002)
     );
-    assert_eq!(settings.http.workers, None);
+    assert_eq!(settings.http.workers, Some(1));
     assert_eq!(settings.http.allowed_origins, Origins::NotSet);
     assert_eq!(
         settings.log,
