@@ -1,5 +1,7 @@
 //! A running server, from the reserved port to the last flushed write.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -272,7 +274,13 @@ fn serve(
         // No thread accepts connections before all of them have their application.
         edge::app(edge.clone()).data_factory(move || {
             let mut open = open.clone();
-            async move { open.wait_for(|open| *open).await.map(|_| Opened) }
+            async move {
+                if open.wait_for(|open| *open).await.is_err() {
+                    // The start has failed, and whoever waits for it says so.
+                    pending::<()>().await;
+                }
+                Ok::<_, Infallible>(Opened)
+            }
         })
     };
     let server = HttpServer::new(app)
