@@ -40,7 +40,7 @@ pub struct Core {
     pub board: Arc<Board>,
     /// Bounds and durations.
     pub settings: CoreSettings,
-    /// Where calls to backends run: away from the actors' own thread.
+    /// Where calls to backends run, each as a task of its own: the runtime of the actors' thread.
     pub io: Handle,
     /// Permits for unconfirmed matches. Those who wait for one are served in turn.
     pub(super) permits: Arc<Semaphore>,

@@ -108,7 +108,7 @@ fn panicked() -> AppError {
     AppError::Broken
 }
 
-/// Where backends are called: away from the threads of actors and of HTTP.
+/// Where stores are opened and read, which may block: away from the threads of actors and of HTTP.
 fn io_runtime() -> io::Result<runtime::Runtime> {
     runtime::Builder::new_multi_thread()
         .worker_threads(2)

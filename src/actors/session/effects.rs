@@ -152,7 +152,7 @@ impl SessionActor {
         self.await_backend("question", pick, SessionFact::QuestionFound);
     }
 
-    /// Calls a backend away from this thread; what it answers comes back as a fact.
+    /// Calls a backend without being waited for; what it answers comes back as a fact.
     fn await_backend<T: Send + 'static>(
         &self,
         step: &'static str,
