@@ -98,6 +98,14 @@ async fn refused(mut request: ServiceRequest, refusal: &ApiError) -> ServiceResp
     request.into_response(refusal.error_response())
 }
 
+/// Sees to it that an error is JSON, whoever answers it.
+pub async fn in_json<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    next.call(request).await.map(as_json)
+}
+
 /// Whether this is `POST /request`.
 fn asks(request: &ServiceRequest) -> bool {
     request.method() == Method::POST && request.path().strip_prefix(PREFIX) == Some(ASK)
@@ -151,7 +159,7 @@ fn with_headers<B>(
 /// Where a partner is asked for, below the prefix.
 const ASK: &str = "/request";
 /// The id of a request, as the log has it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),

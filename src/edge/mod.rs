@@ -21,12 +21,13 @@ mod ws;
 
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest};
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
 pub use calls::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
+pub use docs::{asyncapi, openapi};
 pub use state::{Backend, Edge, Stage};
 
 use crate::settings::Origins;
@@ -56,6 +57,8 @@ pub fn app(
         // What is somebody's own stays out of every cache; documents say otherwise themselves.
         .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
         .wrap(cors)
+        // It answers by itself those who may not call.
+        .wrap(from_fn(gate::in_json))
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -69,6 +72,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(on("GET", "/metrics", operations::metrics))
         .service(on("GET", "/debug/actors", operations::actors))
         .service(on("GET", "/openapi.json", docs::document))
+        .service(on("GET", "/asyncapi.json", docs::events_document))
         .service(on("GET", "/docs", docs::page))
         .service(on("GET", "/docs/{file}", docs::file))
         .service(on("GET", "/ws", ws::connect))
@@ -109,6 +113,7 @@ fn cors(edge: &Edge) -> Cors {
     let cors = Cors::default()
         .allow_any_method()
         .allow_any_header()
+        .expose_headers([RETRY_AFTER, gate::REQUEST_ID])
         .max_age(3_600);
     match &edge.settings.http.allowed_origins {
         Origins::Any => cors.allow_any_origin().send_wildcard(),
