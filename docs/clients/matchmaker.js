@@ -40,7 +40,7 @@ export class Matchmaker {
     async listen() {
         for (let pause = 500, isStale = false; !this.#closed; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
             const url = new URL("/ws", this.server.replace(/^http/, "ws"));
-            url.searchParams.set("token", await this.token(isStale));
+            url.searchParams.set("token", await Promise.resolve(isStale).then(this.token).catch(() => "none"));
             const socket = (this.socket = new WebSocket(url));
             socket.onopen = () => this.#heard({ type: "open" });
             socket.onmessage = ({ data }) => this.#heard(JSON.parse(data));

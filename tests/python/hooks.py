@@ -7,6 +7,7 @@ answer has told are made by whoever it was told to.
 import atexit
 import json
 import os
+import random
 import threading
 import urllib.request
 import uuid
@@ -54,7 +55,7 @@ class Caller:
             if case.operation.path.endswith("/sessions/active"):
                 about = known["session_id"][-1:]
             tokens = [token for it in about for token in owners[it]]
-        return tokens[len(tokens) // 2] if tokens else SOMEBODY
+        return random.choice(tokens) if tokens else SOMEBODY
 
     def set(self, case, data, context):
         case.headers["Authorization"] = f"Bearer {data}"

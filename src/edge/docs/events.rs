@@ -167,7 +167,7 @@ fn socket_channel(events: &[String]) -> Value {
             },
             "headers": {
                 "type": "object",
-                "properties": {"Authorization": {"type": "string", "pattern": "^[Bb]earer "}},
+                "properties": {"Authorization": {"type": "string", "examples": ["Bearer …"]}},
             },
             "bindingVersion": "0.1.0",
         }},

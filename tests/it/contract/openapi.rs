@@ -150,6 +150,11 @@ impl Document {
     /// The path that the target belongs to: the one with the most words of its own, where there are more.
     fn path(&self, target: &str) -> Option<&Path> {
         let target = target.split(['?', '#']).next().unwrap_or_default();
+        // A target may name the server as well.
+        let target = match target.split_once("://") {
+            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+            None => target,
+        };
         let fitting = self.paths.iter().filter(|path| path.fits(target));
         fitting.min_by_key(|path| path.template.matches('{').count())
     }
