@@ -16,20 +16,28 @@ import schemathesis
 from hypothesis import strategies as st
 
 IDS = ("id", "match_id", "session_id")
+PREFIX = "/api/v1/matching"
 FEW = ["Array", "Graph", "Hash Table"]
 LATEST = 20
+DICE = random.Random(0)  # one of its own: hypothesis sets the common one back for each case
 
 lock = threading.Lock()
 owners = {}  # an id: the tokens of those whom an answer told it
 known = {name: [] for name in IDS}
 
 
-def minted(user_id):
-    """A token that the server under test signs."""
-    body = json.dumps({"user_id": user_id}).encode()
-    request = urllib.request.Request(f"{os.environ['SERVER']}/dev/token", body, method="POST")
+def called(path, token=None, body=None):
+    """What the server under test answers to a call that is no test."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    data = body and json.dumps(body).encode()
+    request = urllib.request.Request(os.environ["SERVER"] + path, data, headers)
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)["token"]
+        return json.load(answer)
+
+
+def minted(user_id):
+    """A token that the server signs."""
+    return called("/dev/token", body={"user_id": user_id})["token"]
 
 
 SOMEBODY = minted("somebody")
@@ -55,7 +63,7 @@ class Caller:
             if case.operation.path.endswith("/sessions/active"):
                 about = known["session_id"][-1:]
             tokens = [token for it in about for token in owners[it]]
-        return random.choice(tokens) if tokens else SOMEBODY
+        return DICE.choice(tokens) if tokens else SOMEBODY
 
     def set(self, case, data, context):
         case.headers["Authorization"] = f"Bearer {data}"
@@ -63,7 +71,7 @@ class Caller:
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Remembers what an answer tells."""
+    """Remembers what an answer tells, and looks who else is in a match that was not known."""
     scheme, _, token = (response.request.headers.get("Authorization") or "").partition(" ")
     if response.status_code != 200 or scheme != "Bearer":
         return
@@ -72,14 +80,27 @@ def after_call(context, case, response):
     except ValueError:
         return
     with lock:
-        for name in IDS if isinstance(body, dict) else ():
-            value = body.get(name)
-            if isinstance(value, str):
-                tokens = owners.setdefault(value, [])
-                if not tokens:
-                    known[name].append(value)
-                if token not in tokens:
-                    tokens.append(token)
+        is_new = remember(body, token)
+        others = [(it, owners[it][0]) for it in known["id"][-LATEST:]]
+    for ticket, token in others if is_new else ():
+        status = called(f"{PREFIX}/requests/{ticket}/status", token)
+        with lock:
+            remember(status, token)
+
+
+def remember(body, token):
+    """Whether a match is told that was not known."""
+    is_new = False
+    for name in IDS if isinstance(body, dict) else ():
+        value = body.get(name)
+        if isinstance(value, str):
+            tokens = owners.setdefault(value, [])
+            if not tokens:
+                known[name].append(value)
+                is_new |= name == "match_id"
+            if token not in tokens:
+                tokens.append(token)
+    return is_new
 
 
 @atexit.register
@@ -103,13 +124,15 @@ def often(value, others):
 
 @schemathesis.hook
 def flatmap_body(context, body):
-    """Topics on which people meet, and ids that there are."""
+    """Topics on which people meet, ids that there are, and more confirmations than declines."""
     if not isinstance(body, dict):
         return st.just(body)
     strategies = {name: st.just(value) for name, value in body.items()}
     topic = body.get("topic")
     if isinstance(topic, str) and topic.isprintable() and 0 < len(topic.strip()) <= 64:
         strategies["topic"] = often(topic, FEW)
+    if body.get("confirmed") is False:
+        strategies["confirmed"] = often(False, [True] * 5)
     for name in IDS:
         if is_uuid(body.get(name)):
             strategies[name] = often(body[name], known[name])
