@@ -79,6 +79,12 @@ async fn errors_can_be_read_by_pages_too() {
 
     refused.expect(401);
     assert!(refused.header("access-control-allow-origin").is_some());
+    // Else a page would not know how long to wait.
+    let readable = refused.header("access-control-expose-headers");
+    assert!(
+        readable.is_some_and(|names| names.contains("retry-after")),
+        "{readable:?}"
+    );
     let long = format!("/{}", "a".repeat(10_000));
     let request = server.request(Method::GET, &long);
     let refused = request.header("origin", "https://any.example").send().await;
