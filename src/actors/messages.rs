@@ -7,9 +7,10 @@ use actix::{Addr, Message, Recipient};
 use tokio::sync::oneshot;
 
 use super::session::SessionActor;
+use crate::domain::bucket::{Listed, Standing};
 use crate::domain::{
-    AskAnswer, LeaveAnswer, MatchId, Notice, ProposalAnswer, SessionId, Ticket, TicketId,
-    TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
+    AskAnswer, BucketKey, LeaveAnswer, MatchId, Notice, Place, ProposalAnswer, SessionId, Ticket,
+    TicketId, TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
 use crate::ports::BearerToken;
 
@@ -116,6 +117,32 @@ pub struct CloseSockets;
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub struct CountTickets;
+
+/// Query: how a ticket stands in its bucket. Answered with `None` where it is not there.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ExplainTicket {
+    /// The bucket.
+    pub bucket: BucketKey,
+    /// The ticket.
+    pub ticket: TicketId,
+    /// Where the answer goes.
+    pub reply: Reply<Option<Standing>>,
+}
+
+/// Query: who waits in a bucket. Answered with `None` where it has no actor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ListQueue {
+    /// The bucket.
+    pub bucket: BucketKey,
+    /// Those behind this place only.
+    pub after: Option<Place>,
+    /// That many at most.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub reply: Reply<Option<Vec<Listed>>>,
+}
 
 /// Command to a socket.
 #[derive(Debug, Clone, Message)]

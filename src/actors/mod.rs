@@ -10,6 +10,7 @@
 pub mod board;
 mod calls;
 mod core;
+pub mod decisions;
 mod inbox;
 pub mod matchmaker;
 pub mod messages;

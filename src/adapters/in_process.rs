@@ -9,7 +9,8 @@ use tracing::info;
 use super::documents::{self, MATCH_FOUND, Merged};
 use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
 use crate::ports::{
-    Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
+    Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, StoreDepth,
+    WriteDone,
 };
 
 /// Session texts in memory, each until its session's time is over.
@@ -75,6 +76,10 @@ impl<S: Store> Store for Announcing<S> {
             done(outcome);
         };
         self.store.submit(write, deadline, Box::new(tell));
+    }
+
+    fn depth(&self) -> StoreDepth {
+        self.store.depth()
     }
 }
 

@@ -9,17 +9,16 @@ use actix_web::http::header::{
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::{FutureExt, StreamExt};
-use metrics::{counter, histogram};
 use tracing::{debug, error};
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::meter::RouteMeter;
 use super::state::{Edge, Stage};
 use super::{PREFIX, wire};
 use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
-use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::panics::Contained;
 
 /// Refuses what is too long or comes at the wrong time, turns a panic into 500, sees to it that
@@ -57,8 +56,9 @@ pub async fn pass<B: MessageBody + 'static>(
         error!(%request_id, %method, path, "{method} {path} was answered 500");
     }
     let took = began.elapsed();
-    counter!(HTTP_REQUESTS, "code" => status_label(status.as_u16())).increment(1);
-    histogram!(HTTP_SECONDS).record(took.as_secs_f64());
+    let answered = outcome.as_ref().map(ServiceResponse::request);
+    let meter = answered.ok().and_then(HttpRequest::app_data::<RouteMeter>);
+    meter.unwrap_or(&edge.no_route).note(status, took);
     // The path only: a query may hold a token.
     debug!(%request_id, %method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
     outcome
@@ -156,24 +156,3 @@ const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
 ];
-
-/// The code as a label, without an allocation for each request.
-fn status_label(status: u16) -> &'static str {
-    match status {
-        101 => "101",
-        200 => "200",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        405 => "405",
-        408 => "408",
-        413 => "413",
-        414 => "414",
-        429 => "429",
-        431 => "431",
-        500 => "500",
-        503 => "503",
-        _ => "other",
-    }
-}

@@ -27,6 +27,8 @@ const KEPT_MS_MAX: u64 = 3_650 * WAIT_MS_MAX;
 const RETENTION_MS_MAX: u64 = 365 * WAIT_MS_MAX;
 /// The longest orderly stop, in milliseconds: exit within 10 s is promised.
 const SHUTDOWN_MS_MAX: u64 = 9_999;
+/// The most buckets with a label of their own; monitors keep a series for each.
+const METRICS_BUCKETS_MAX: u64 = 10_000;
 /// More than one machine can hold of anything.
 const COUNT_MAX: u64 = 10_000_000;
 
@@ -68,6 +70,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let retention_ms = retention(reader, timeouts);
     let retention = SHORTEST_MS..=RETENTION_MS_MAX;
     let outbox_retention_ms = reader.seconds("OUTBOX_RETENTION_SECONDS", retention);
+    let metrics_buckets_max = reader.whole("METRICS_BUCKETS_MAX", 0..=METRICS_BUCKETS_MAX);
     let shutdown_ms = reader.seconds("SHUTDOWN_SECONDS", SHORTEST_MS..=SHUTDOWN_MS_MAX);
     if let Some(environment) = environment
         .as_ref()
@@ -93,6 +96,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         sockets: sockets?,
         retention_ms: retention_ms?,
         outbox_retention_ms: outbox_retention_ms?,
+        metrics_buckets_max: metrics_buckets_max?,
         shutdown_ms: shutdown_ms?,
         rows: Vec::new(),
     };

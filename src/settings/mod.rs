@@ -65,6 +65,8 @@ pub struct Settings {
     pub retention_ms: Option<u64>,
     /// How long announcements are kept that were sent, or only logged, in milliseconds.
     pub outbox_retention_ms: u64,
+    /// Buckets that have a label of their own in the metrics; all others share one.
+    pub metrics_buckets_max: usize,
     /// Time to finish what is in flight when stopping, in milliseconds.
     pub shutdown_ms: u64,
     rows: Vec<Row>,

@@ -248,6 +248,11 @@ pub const VARIABLES: &[Variable] = &[
          it was logged where there is no `RABBITMQ_URL`.",
     ),
     plain(
+        "METRICS_BUCKETS_MAX",
+        "100",
+        "Buckets with a label of their own in `/metrics`; all others together are `other`.",
+    ),
+    plain(
         "SHUTDOWN_SECONDS",
         "8",
         "Time to finish what is in flight when stopping; less than 10.",

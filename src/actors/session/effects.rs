@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::{Caller, SessionActor, SessionFact, Stage};
 use crate::actors::board::MatchView;
+use crate::actors::decisions::Decision;
 use crate::actors::messages::RosterFact;
 use crate::domain::matches::MatchEffect;
 use crate::domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
@@ -32,6 +33,8 @@ impl SessionActor {
                     self.core.roster.report(RosterFact::Tell(user, notice));
                 }
                 MatchEffect::PutBack(ticket) => {
+                    self.core
+                        .decided(ticket.id, Decision::PutBack(self.match_id));
                     self.core.board.put_ticket(ticket.id, &ticket.user, None);
                     self.core
                         .roster
@@ -105,6 +108,13 @@ impl SessionActor {
             Stage::Session(of) => of.write_by(),
             Stage::Over => None,
         };
+        self.decided = match (&write, &self.stage) {
+            (Write::ConfirmMatch { side, .. }, Stage::Match(of)) => {
+                let confirmed = Decision::Confirmed(self.match_id);
+                Some((of.tickets()[side.index()].id, confirmed))
+            }
+            _ => None,
+        };
         self.counted = match &write {
             Write::ConfirmMatch { .. } => Some((CONFIRMATIONS, "")),
             Write::LeaveSession { .. } => Some((SESSIONS_LEFT, "")),
@@ -127,6 +137,10 @@ impl SessionActor {
     }
 
     pub(super) fn count(&mut self, outcome: &WriteOutcome) {
+        let decided = self.decided.take();
+        if let Some((ticket, what)) = decided.filter(|_| *outcome == WriteOutcome::Stored) {
+            self.core.decided(ticket, what);
+        }
         match self
             .counted
             .take()
@@ -185,6 +199,9 @@ impl SessionActor {
         let record = session.record().clone();
         let (match_id, id) = (self.match_id, record.id);
         counter!(SESSIONS_OPENED).increment(1);
+        for ticket in session.tickets() {
+            self.core.decided(ticket, Decision::InSession(id));
+        }
         info!(%match_id, session = %id, "match {match_id} became session {id}");
         self.core.board.tokens.forget(record.users.each_ref());
         self.core.board.put_session(record);

@@ -5,10 +5,12 @@ mod effects;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, StreamHandler};
+use metrics::histogram;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Core;
 use super::calls::Calls;
+use super::decisions::Decision;
 use super::inbox::{Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
@@ -16,7 +18,7 @@ use crate::domain::matches::{Match, MatchCommand};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
-use crate::observability::breached;
+use crate::observability::{TIME_TO_CONFIRM, breached};
 use crate::ports::BearerToken;
 
 /// Owns one [`Match`], then its [`Session`].
@@ -35,6 +37,8 @@ pub struct SessionActor {
     token: Option<BearerToken>,
     /// What is counted when the write under way is stored.
     counted: Option<(&'static str, &'static str)>,
+    /// What is decided about which ticket when the write under way is stored.
+    decided: Option<(TicketId, Decision)>,
     timer: Timer,
 }
 
@@ -107,6 +111,7 @@ impl SessionActor {
             last_to_confirm: Side::First,
             token: None,
             counted: None,
+            decided: None,
             timer: Timer::default(),
         }
     }
@@ -128,12 +133,31 @@ impl SessionActor {
                 if matches!(fact, SessionFact::QuestionFound(None)) {
                     self.core.board.tokens.want(of.users());
                 }
+                let awaited = match &fact {
+                    SessionFact::QuestionFound(None) => {
+                        Some(Decision::QuestionAwaited(self.match_id))
+                    }
+                    SessionFact::Shared(None) => Some(Decision::SharingAwaited(self.match_id)),
+                    _ => None,
+                };
+                if let Some(awaited) = awaited {
+                    for ticket in of.tickets() {
+                        self.core.decided(ticket.id, awaited);
+                    }
+                }
+                let was_opening = of.is_opening();
                 let effects = match fact {
                     SessionFact::Written(outcome) => of.on_written(&outcome, now),
                     SessionFact::QuestionFound(question) => of.on_question(question, now),
                     SessionFact::Shared(question) => of.on_shared(question, now),
                     SessionFact::LeftShared => Vec::new(),
                 };
+                if of.is_opening() && !was_opening {
+                    let window_ms = self.core.settings.timeouts.confirm_window_ms;
+                    let left_ms = of.expires_at().ms_since(now);
+                    let took_ms = window_ms.saturating_sub(left_ms);
+                    histogram!(TIME_TO_CONFIRM).record(took_ms as f64 / 1_000.0);
+                }
                 self.run(effects);
             }
             Stage::Session(of) => {
@@ -212,6 +236,7 @@ impl Handler<AnswerProposal> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
         let (user, deadline, confirmed) =
             (command.user.clone(), command.deadline, command.confirmed);
@@ -234,6 +259,7 @@ impl Handler<AskAgain> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
@@ -252,6 +278,7 @@ impl Handler<WithdrawTicket> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
         let deadline = command.deadline;
         let call = self.calls.add(Caller::Withdraw(command));
@@ -263,6 +290,7 @@ impl Handler<LeaveSession> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
         // A session whose time is over ends first, however late its timer is.
         self.settle(ctx);

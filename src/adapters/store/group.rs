@@ -3,12 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use metrics::{counter, histogram};
+use metrics::counter;
 use tokio::time::Instant;
 
 use crate::domain::{Timestamp, Write, WriteOutcome};
-use crate::observability::{STORE_UNAVAILABLE, STORE_WRITE_SECONDS};
+use crate::observability::STORE_UNAVAILABLE;
 use crate::ports::WriteDone;
+
+use super::lanes::{InLane, Lanes};
 
 /// A write that waits for its turn.
 pub(super) struct Entry {
@@ -17,11 +19,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(write: Write, deadline: Option<Timestamp>, done: WriteDone) -> Self {
+    pub(super) fn new(
+        write: Write,
+        deadline: Option<Timestamp>,
+        done: WriteDone,
+        lanes: &Arc<Lanes>,
+    ) -> Self {
         let asker = Asker {
             done: Some(done),
             deadline,
             submitted: Instant::now(),
+            lane: lanes.enter(deadline.is_some()),
         };
         Self { write, asker }
     }
@@ -42,6 +50,7 @@ struct Asker {
     done: Option<WriteDone>,
     deadline: Option<Timestamp>,
     submitted: Instant,
+    lane: InLane,
 }
 
 impl Asker {
@@ -123,9 +132,8 @@ impl Group {
 
     /// Answers each write with its own outcome.
     pub(super) fn answer(self, outcomes: Vec<WriteOutcome>) {
-        let seconds = histogram!(STORE_WRITE_SECONDS);
         for (mut asker, outcome) in self.askers.into_iter().zip(outcomes) {
-            seconds.record(asker.submitted.elapsed());
+            asker.lane.took(asker.submitted.elapsed());
             asker.answer(outcome);
         }
     }

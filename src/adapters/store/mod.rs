@@ -8,6 +8,7 @@ mod ended;
 mod group;
 mod history;
 mod in_flight;
+mod lanes;
 mod live;
 mod outbox;
 mod postgres;
@@ -16,6 +17,7 @@ mod rows;
 mod runtimes;
 mod sqlite;
 mod stuck;
+mod timeline;
 mod worker;
 mod writer;
 

@@ -23,7 +23,7 @@ use utoipa::{Modify, OpenApi as _};
 pub use page::{document, file, page};
 
 use super::wire::Problem;
-use super::{PREFIX, matches, operations, pages, sessions, tickets, ws};
+use super::{PREFIX, debug, matches, operations, pages, scrape, sessions, tickets, ws};
 use crate::domain::limits::{
     BODY_BYTES_MAX, HEADERS_BYTES_MAX, PATH_BYTES_MAX, REQUEST_READ_MS, SOCKET_MESSAGE_BYTES_MAX,
 };
@@ -47,8 +47,9 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
         operations::health,
         operations::livez,
         operations::readyz,
-        operations::metrics,
-        operations::actors,
+        scrape::metrics,
+        debug::actors,
+        debug::ticket,
         page::document,
         page::page,
         page::file,

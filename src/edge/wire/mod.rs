@@ -3,10 +3,12 @@
 //! On the wire a ticket is a "match request", and a ticket's id its `request_id`.
 
 mod bodies;
+mod debug;
 mod frames;
 mod shared;
 
 pub use bodies::{AskBody, ConfirmBody, LeaveBody, TokenBody};
+pub use debug::*;
 pub use frames::frame;
 pub use shared::session_text;
 
@@ -357,7 +359,16 @@ impl Readiness {
 
 /// Seconds precision, UTC, as the old service wrote times.
 pub fn rfc3339(time: Timestamp) -> String {
-    OffsetDateTime::from_unix_timestamp(time.as_ms().div_euclid(1_000))
+    written(time.as_ms().div_euclid(1_000) * 1_000)
+}
+
+/// The same to the millisecond.
+pub fn rfc3339_ms(time: Timestamp) -> String {
+    written(time.as_ms())
+}
+
+fn written(unix_ms: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_default()

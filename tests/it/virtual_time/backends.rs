@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matchmaker::adapters::store::{GroupError, GroupStore, Writer};
 use matchmaker::domain::{Timestamp, Write, WriteOutcome};
-use matchmaker::ports::{Store, WriteDone};
+use matchmaker::ports::{Store, StoreDepth, WriteDone};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -202,6 +202,10 @@ pub struct Watched {
 }
 
 impl Store for Watched {
+    fn depth(&self) -> StoreDepth {
+        self.writer.depth()
+    }
+
     fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone) {
         let number = {
             let mut state = self.world.state();

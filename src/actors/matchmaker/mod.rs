@@ -1,21 +1,20 @@
 //! The actor of one bucket: owns its queue, and pairs on arrival.
 
+mod handlers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
 
 use super::board::{BucketView, MatchView};
 use super::calls::Calls;
+use super::decisions::Decision;
 use super::inbox::{Facts, Inbox};
-use super::messages::{
-    AskAgain, BucketFact, JoinBucket, OpenTicket, Retire, RosterFact, WithdrawTicket,
-};
+use super::messages::{BucketFact, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
@@ -115,6 +114,9 @@ impl MatchmakerActor {
             BucketFact::ProposalWritten(id, outcome) => {
                 if outcome != WriteOutcome::Stored {
                     counter!(PROPOSALS_FAILED).increment(1);
+                    for ticket in self.bucket.tickets_proposed(id).into_iter().flatten() {
+                        self.core.decided(ticket, Decision::ProposalFailed(id));
+                    }
                     self.permits.remove(&id);
                 }
                 self.bucket.on_proposal_written(id, &outcome, now)
@@ -143,6 +145,7 @@ impl MatchmakerActor {
         self.view.publish(
             self.bucket.waiting(),
             self.bucket.set_aside(),
+            self.calls.len(),
             self.bucket.oldest(),
         );
         self.timer
@@ -186,6 +189,7 @@ impl MatchmakerActor {
                     let waits = QueueChange::Waits(Box::new(ticket.clone()));
                     self.core.ports.mirror.note(waits);
                     self.core.board.put_ticket(ticket.id, &ticket.user, None);
+                    self.core.decided(ticket.id, Decision::Waits);
                     self.core
                         .roster
                         .report(RosterFact::Opened(Box::new(ticket)));
@@ -227,6 +231,9 @@ impl MatchmakerActor {
         match write {
             Write::ProposeMatch(ref proposal) => {
                 let id = proposal.id;
+                for ticket in proposal.tickets {
+                    self.core.decided(ticket, Decision::Proposed(id));
+                }
                 let fact = move |outcome| BucketFact::ProposalWritten(id, outcome);
                 self.core.store(write, deadline, &self.inbox, fact);
             }
@@ -282,6 +289,7 @@ impl MatchmakerActor {
         histogram!(TIME_TO_MATCH).record(waited_ms as f64 / 1_000.0);
         self.core.board.put_match(id, view);
         for ticket in &*tickets {
+            self.core.decided(ticket.id, Decision::Matched(id));
             self.core.ports.mirror.note(QueueChange::Gone(ticket.id));
             self.core
                 .board
@@ -326,62 +334,4 @@ impl StreamHandler<BucketFact> for MatchmakerActor {
     }
 
     fn finished(&mut self, _ctx: &mut Self::Context) {}
-}
-
-impl Handler<JoinBucket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.ticket.id,
-        });
-        let effects = self.bucket.join(command.ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<AskAgain> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.again.id,
-        });
-        let effects = self
-            .bucket
-            .ask_again(command.held, command.again, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<WithdrawTicket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let (ticket, deadline) = (command.ticket, command.deadline);
-        let call = self.calls.add(Caller::Withdraw(command));
-        let effects = self.bucket.withdraw(ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<Retire> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
 }
