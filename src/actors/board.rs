@@ -117,6 +117,34 @@ impl Board {
         board
     }
 
+    /// Whether nothing is live and nothing waits.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            tickets,
+            matches,
+            sessions,
+            active,
+            buckets,
+            states,
+            mailboxes,
+            tokens,
+            ..
+        } = self;
+        let nothing = [
+            tickets.len(),
+            matches.len(),
+            sessions.len(),
+            active.len(),
+            buckets.len(),
+        ];
+        nothing == [0; 5]
+            && states
+                .iter()
+                .all(|count| count.load(Ordering::Relaxed) == 0)
+            && mailboxes.roster.depth() + mailboxes.sessions.depth() == 0
+            && tokens.is_empty()
+    }
+
     /// The ticket, if it is live or in an open session.
     pub fn ticket(&self, id: TicketId) -> Option<TicketView> {
         self.tickets.get(&id).map(|view| view.clone())
@@ -328,6 +356,10 @@ impl Mailbox {
 
     /// One was taken out, or could not be put in after all.
     pub fn taken(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // Not below 0, should somebody have put one in without a word.
+        let one_less = |depth: usize| depth.checked_sub(1);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
     }
 }

@@ -1,6 +1,7 @@
 //! What was decided about tickets lately, for whoever asks why one is where it is.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::{MatchId, SessionId, TicketId, TicketOutcome, Timestamp};
@@ -48,9 +49,16 @@ pub enum Decision {
 }
 
 /// The newest decisions; written by the actors, read by whoever asks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Decisions {
     newest: Mutex<VecDeque<Decided>>,
+}
+
+impl fmt::Debug for Decisions {
+    /// What they are would be pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decisions").finish_non_exhaustive()
+    }
 }
 
 impl Decisions {
