@@ -54,6 +54,22 @@ pub struct Decisions {
     newest: Mutex<VecDeque<Decided>>,
 }
 
+impl Decision {
+    /// The match that it is about.
+    pub fn of_match(self) -> Option<MatchId> {
+        match self {
+            Self::Proposed(id)
+            | Self::ProposalFailed(id)
+            | Self::Matched(id)
+            | Self::Confirmed(id)
+            | Self::QuestionAwaited(id)
+            | Self::SharingAwaited(id)
+            | Self::PutBack(id) => Some(id),
+            Self::Waits | Self::ReplacedBy(_) | Self::InSession(_) | Self::Closed(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for Decisions {
     /// What they are would be pages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,6 @@ use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ActorsState, QueuedTicket, TicketTimeline, rfc3339_ms};
-use crate::actors::decisions::Decision;
 use crate::actors::messages::{ExplainTicket, ListQueue};
 use crate::domain::{BucketKey, Difficulty, MatchId, Place, TicketId, Timestamp, Topic};
 
@@ -195,20 +194,4 @@ pub async fn ticket(
     let limits = edge.settings.limits;
     let answer = timeline::of(id, &past, standing, &decided, backend, limits.matches_max);
     Ok(HttpResponse::Ok().json(answer))
-}
-
-impl Decision {
-    /// The match that it is about.
-    fn of_match(self) -> Option<MatchId> {
-        match self {
-            Self::Proposed(id)
-            | Self::ProposalFailed(id)
-            | Self::Matched(id)
-            | Self::Confirmed(id)
-            | Self::QuestionAwaited(id)
-            | Self::SharingAwaited(id)
-            | Self::PutBack(id) => Some(id),
-            Self::Waits | Self::ReplacedBy(_) | Self::InSession(_) | Self::Closed(_) => None,
-        }
-    }
 }

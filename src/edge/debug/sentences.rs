@@ -1,8 +1,8 @@
 //! What operators are told of a ticket, in words.
 
 use crate::actors::decisions::Decision;
-use crate::domain::TicketOutcome;
 use crate::domain::bucket::{HeldFor, LOOKED_AT_MAX, Standing};
+use crate::domain::{TicketOutcome, Timestamp};
 use crate::edge::wire::rfc3339_ms;
 use crate::ports::{PastMatch, StoredPast};
 
@@ -21,7 +21,21 @@ pub(super) fn held_word(held: HeldFor) -> &'static str {
 pub(super) fn why(past: &StoredPast, standing: Option<Standing>, no_permits: bool) -> String {
     let newest = past.matches.last();
     match (past.status.as_str(), standing, newest) {
-        ("waiting", Some(Standing::Waits { .. }), _) => why_waiting(standing, no_permits),
+        ("waiting", Some(Standing::Waits { others: 0, .. }), _) => {
+            "Nobody else waits in its bucket.".to_owned()
+        }
+        (
+            "waiting",
+            Some(Standing::Waits {
+                others,
+                has_partner: false,
+                ..
+            }),
+            _,
+        ) => why_nobody_fits(others),
+        ("waiting", Some(Standing::Waits { pairs_again_at, .. }), _) => {
+            why_not_yet(pairs_again_at, no_permits)
+        }
         ("waiting", Some(Standing::Held(held)), _) => why_held(held),
         ("waiting", None, _) => {
             "It waits, but in no bucket of this server: it has just moved, or another server has it."
@@ -40,34 +54,25 @@ pub(super) fn why(past: &StoredPast, standing: Option<Standing>, no_permits: boo
     }
 }
 
-fn why_waiting(standing: Option<Standing>, no_permits: bool) -> String {
-    let Some(Standing::Waits {
-        others,
-        has_partner,
-        pairs_again_at,
-        ..
-    }) = standing
-    else {
-        return String::new();
+fn why_nobody_fits(others: usize) -> String {
+    let who = match others {
+        1 => "the only other one".to_owned(),
+        LOOKED_AT_MAX.. => format!("any of the {LOOKED_AT_MAX} oldest of the {others} others"),
+        _ => format!("any of the {others} others"),
     };
-    match (others, has_partner, pairs_again_at) {
-        (0, ..) => "Nobody else waits in its bucket.".to_owned(),
-        (_, false, _) if others >= LOOKED_AT_MAX => format!(
-            "It may meet none of the {LOOKED_AT_MAX} oldest of the {others} others in its bucket, \
-             because of declines and silences."
-        ),
-        (_, false, _) => format!(
-            "It may meet none of the {others} others in its bucket, because of declines and \
-             silences."
-        ),
-        (_, true, Some(at)) => format!(
+    format!("It may not meet {who} in its bucket, because of declines and silences.")
+}
+
+fn why_not_yet(pairs_again_at: Option<Timestamp>, no_permits: bool) -> String {
+    match pairs_again_at {
+        Some(at) => format!(
             "The database could not take the last proposal of its bucket; the next one is made at {}.",
             rfc3339_ms(at)
         ),
-        (_, true, None) if no_permits => {
+        None if no_permits => {
             "There are as many unconfirmed matches as MAX_CONCURRENT_MATCHES allows.".to_owned()
         }
-        (_, true, None) => "It is about to be paired.".to_owned(),
+        None => "It is about to be paired.".to_owned(),
     }
 }
 

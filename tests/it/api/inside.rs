@@ -268,7 +268,7 @@ async fn a_ticket_that_nobody_may_meet_says_that_declines_are_why() {
     let told = timeline(&server, &pair.second_ticket).await;
 
     assert_eq!(told["status"], "waiting");
-    let why = "It may meet none of the 1 others in its bucket, because of declines and silences.";
+    let why = "It may not meet the only other one in its bucket, because of declines and silences.";
     assert_eq!(told["why"], why);
     let decided = words(&told, "decision");
     assert_eq!(decided[decided.len() - 2..], ["put_back", "waits"]);
