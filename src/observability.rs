@@ -1,20 +1,25 @@
-//! What operators see: the log, and the one list of all metrics.
+//! What operators see: the log, traces, and the one list of all metrics.
 
 mod backends;
+mod cause;
 mod limits;
+mod log;
+mod trace_context;
+mod traces;
 
 use std::sync::OnceLock;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::{Level, error};
-use tracing_subscriber::EnvFilter;
+use tracing::error;
 
 use crate::domain::{Breach, Guarantee};
-use crate::settings::{Log, LogFormat};
 
 pub use backends::{Needed, NeededBackends};
+pub use cause::{Cause, Entered, RequestId, Step, Within};
 pub use limits::Limit;
+pub use log::start_log;
+pub use traces::Traces;
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +155,10 @@ metrics_list! {
     QUESTIONS_REMEMBERED: Counter = "matchmaker_questions_remembered_total";
     /// Whether a server that this one needs answers, by backend.
     BACKEND_UP: Gauge = "matchmaker_backend_up";
+    /// Spans that the collector of traces has got.
+    SPANS_SENT: Counter = "matchmaker_spans_sent_total";
+    /// Spans that the collector of traces did not get: it was away, or too many waited for it.
+    SPANS_LOST: Counter = "matchmaker_spans_lost_total";
     /// Time that start-up took until ready, in seconds.
     RECOVERY_SECONDS: Gauge = "matchmaker_recovery_seconds";
 }
@@ -162,26 +171,6 @@ const SECONDS: [f64; 16] = [
 const COUNTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-
-/// Starts the log. A second call in one process changes nothing.
-pub fn start_log(log: &Log) {
-    // Of what is below, only what needs looking into: its details hold passwords.
-    let below = log.level.min(Level::WARN);
-    // What no queue takes is counted and warned about by the relay; lapin would write down all of it,
-    // with the names of the members.
-    let filter = EnvFilter::new(format!(
-        "{below},lapin::returned_messages=error,matchmaker={}",
-        log.level
-    ));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false);
-    // Nothing but a second call can fail here.
-    let _ = match log.format {
-        LogFormat::Human => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-}
 
 /// Starts counting, and answers with what renders the counts in Prometheus' text format. The counts
 /// belong to the process: a second server in it counts together with the first.

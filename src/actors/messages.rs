@@ -11,6 +11,7 @@ use crate::domain::{
     AskAnswer, LeaveAnswer, MatchId, Notice, ProposalAnswer, SessionId, Ticket, TicketId,
     TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
+use crate::observability::Cause;
 use crate::ports::BearerToken;
 
 /// Where an answer goes. Whoever waits for it may have gone.
@@ -28,6 +29,8 @@ pub struct OpenTicket {
     pub user: UserId,
     /// What for.
     pub wish: Wish,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -43,6 +46,8 @@ pub struct WithdrawTicket {
     pub user: UserId,
     /// Which ticket.
     pub ticket: TicketId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -62,6 +67,8 @@ pub struct AnswerProposal {
     pub confirmed: bool,
     /// The caller's token, lent to look for a question.
     pub token: BearerToken,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -77,6 +84,8 @@ pub struct LeaveSession {
     pub user: UserId,
     /// Which session.
     pub session: SessionId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.

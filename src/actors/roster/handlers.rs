@@ -35,12 +35,16 @@ impl Handler<AnswerProposal> for RosterActor {
 
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
         self.catch_up();
-        match self.matches.get(&command.match_id) {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
+        {
+            let step = command.cause.step("roster answer");
+            let _entered = step.enter();
+            match self.matches.get(&command.match_id) {
+                Some(handle) => {
+                    try_command(&handle.actor, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
         }
         self.step(ctx);
@@ -56,12 +60,16 @@ impl Handler<LeaveSession> for RosterActor {
             .sessions
             .get(&command.session)
             .and_then(|id| self.matches.get(id));
-        match handle {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
+        {
+            let step = command.cause.step("roster leave");
+            let _entered = step.enter();
+            match handle {
+                Some(handle) => {
+                    try_command(&handle.actor, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
         }
         self.step(ctx);

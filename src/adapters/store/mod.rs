@@ -9,6 +9,7 @@ mod group;
 mod history;
 mod in_flight;
 mod live;
+mod names;
 mod outbox;
 mod postgres;
 mod records;
