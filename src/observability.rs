@@ -1,24 +1,29 @@
-//! What operators see: the log, and the one list of all metrics.
+//! What operators see: the log, traces, and the one list of all metrics.
 
 mod backends;
 mod buckets;
+mod cause;
 mod limits;
 mod list;
+mod log;
+mod trace_context;
+mod traces;
 
 use std::sync::OnceLock;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::{Level, error};
-use tracing_subscriber::EnvFilter;
+use tracing::error;
 
 use crate::domain::{Breach, Guarantee};
-use crate::settings::{Log, LogFormat};
 
 pub use backends::{BackendState, Needed, NeededBackends};
 pub use buckets::{BucketSample, bucket_samples};
+pub use cause::{Cause, Entered, RequestId, Step, Within};
 pub use limits::Limit;
 pub use list::*;
+pub use log::start_log;
+pub use traces::Traces;
 
 /// Upper bounds of the histograms of times: 1 ms to 10 min.
 const SECONDS: [f64; 16] = [
@@ -35,26 +40,6 @@ const PROFILE: &str = if cfg!(debug_assertions) {
 };
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-
-/// Starts the log. A second call in one process changes nothing.
-pub fn start_log(log: &Log) {
-    // Of what is below, only what needs looking into: its details hold passwords.
-    let below = log.level.min(Level::WARN);
-    // What no queue takes is counted and warned about by the relay; lapin would write down all of it,
-    // with the names of the members.
-    let filter = EnvFilter::new(format!(
-        "{below},lapin::returned_messages=error,matchmaker={}",
-        log.level
-    ));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false);
-    // Nothing but a second call can fail here.
-    let _ = match log.format {
-        LogFormat::Human => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-}
 
 /// Starts counting, and answers with what renders the counts in Prometheus' text format. The counts
 /// belong to the process: a second server in it counts together with the first.

@@ -12,6 +12,7 @@ use crate::domain::{
     AskAnswer, BucketKey, LeaveAnswer, MatchId, Notice, Place, ProposalAnswer, SessionId, Ticket,
     TicketId, TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
+use crate::observability::Cause;
 use crate::ports::BearerToken;
 
 /// Where an answer goes. Whoever waits for it may have gone.
@@ -29,6 +30,8 @@ pub struct OpenTicket {
     pub user: UserId,
     /// What for.
     pub wish: Wish,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -44,6 +47,8 @@ pub struct WithdrawTicket {
     pub user: UserId,
     /// Which ticket.
     pub ticket: TicketId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -63,6 +68,8 @@ pub struct AnswerProposal {
     pub confirmed: bool,
     /// The caller's token, lent to look for a question.
     pub token: BearerToken,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -78,6 +85,8 @@ pub struct LeaveSession {
     pub user: UserId,
     /// Which session.
     pub session: SessionId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.

@@ -7,6 +7,7 @@
 //! dropped, and are always looked at before the next command. What is stored is published on the
 //! [`Board`](board::Board), from which HTTP reads are answered.
 
+mod asked;
 pub mod board;
 mod calls;
 mod core;

@@ -12,8 +12,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::{FutureExt, StreamExt};
 use tracing::{debug, error};
-use uuid::Uuid;
 
+use super::arrival::{Arrival, REQUEST_ID, shown};
 use super::error::ApiError;
 use super::meter::RouteMeter;
 use super::state::{Edge, Stage};
@@ -35,32 +35,42 @@ pub async fn pass<B: MessageBody + 'static>(
     let _flight = (edge.stage() != Stage::Stopping).then_some(flight);
     let method = request.method().clone();
     let path = request.path().to_owned();
-    let request_id = Uuid::new_v4();
+    let mut arrival = Arrival::of(&request);
+    let cause = arrival.cause().clone();
     let outcome = match admit(&edge, &request) {
         Err(refusal) => Ok(refused(request, &refusal).await.map_into_right_body()),
-        Ok(()) => match Contained(AssertUnwindSafe(next.call(request)).catch_unwind()).await {
-            Ok(answered) => answered.map(as_json),
-            Err(_) => {
-                error!(%request_id, %method, path, "a handler panicked at {method} {path}");
-                Err(ApiError::Internal.into())
+        Ok(()) => {
+            let served = AssertUnwindSafe(next.call(request)).catch_unwind();
+            match Contained(cause.clone().within(served)).await {
+                Ok(answered) => answered.map(as_json),
+                Err(_) => {
+                    let _entered = cause.enter();
+                    let path = shown(&path);
+                    error!(%method, path, "a handler panicked at {method} {path}");
+                    Err(ApiError::Internal.into())
+                }
             }
-        },
+        }
     };
+    // All that follows is written for this request; nothing is awaited any more.
+    let _entered = cause.enter();
     let is_stopping = edge.stage() == Stage::Stopping;
-    let outcome = outcome.map(|response| with_headers(response, request_id, is_stopping));
+    let outcome = outcome.map(|response| with_headers(response, &arrival, is_stopping));
     let status = match &outcome {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
+    arrival.answered(status);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
-        error!(%request_id, %method, path, "{method} {path} was answered 500");
+        let path = shown(&path);
+        error!(%method, path, "{method} {path} was answered 500");
     }
     let took = began.elapsed();
     let answered = outcome.as_ref().map(ServiceResponse::request);
     let meter = answered.ok().and_then(HttpRequest::app_data::<RouteMeter>);
     meter.unwrap_or(&edge.no_route).note(status, took);
     // The path only: a query may hold a token.
-    debug!(%request_id, %method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
+    debug!(%method, path = shown(&path), status = status.as_u16(), took_us = took.as_micros(), "answered");
     outcome
 }
 
@@ -130,7 +140,7 @@ fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Box
 /// What every answer carries: how browsers are to take it, and the id under which the log knows it.
 fn with_headers<B>(
     mut response: ServiceResponse<B>,
-    request_id: Uuid,
+    arrival: &Arrival,
     is_stopping: bool,
 ) -> ServiceResponse<B> {
     if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -142,7 +152,7 @@ fn with_headers<B>(
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+    if let Some(id) = arrival.request_id() {
         headers.insert(REQUEST_ID, id);
     }
     response
@@ -150,8 +160,6 @@ fn with_headers<B>(
 
 /// Where a partner is asked for, below the prefix.
 const ASK: &str = "/request";
-/// The id of a request, as the log has it.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),

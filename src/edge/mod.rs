@@ -1,5 +1,6 @@
 //! HTTP and WebSocket: parse, send one message, answer.
 
+mod arrival;
 mod auth;
 mod body;
 mod calls;

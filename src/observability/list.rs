@@ -150,6 +150,10 @@ metrics_list! {
     QUESTIONS_REMEMBERED: Counter = "matchmaker_questions_remembered_total";
     /// Whether a server that this one needs answers, by backend.
     BACKEND_UP: Gauge = "matchmaker_backend_up" ["backend"];
+    /// Spans that the collector of traces has got.
+    SPANS_SENT: Counter = "matchmaker_spans_sent_total";
+    /// Spans that the collector of traces did not get: it was away, or too many waited for it.
+    SPANS_LOST: Counter = "matchmaker_spans_lost_total";
     /// What runs: always 1.
     BUILD_INFO: Gauge = "matchmaker_build_info" ["version", "profile"];
     /// Time that start-up took until ready, in seconds.

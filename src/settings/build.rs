@@ -10,7 +10,7 @@ use super::layers::{Layers, is_environment_name};
 use super::reader::Reader;
 use super::{
     AskRate, Database, Environment, Http, Limits, Log, LogFormat, QuestionService, Settings,
-    Sockets, auth, database, origins, table,
+    Sockets, auth, database, origins, table, traces,
 };
 
 /// The shortest time that can be configured, in milliseconds; timers are no finer.
@@ -57,6 +57,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let is_dev = environment.as_ref().is_none_or(Environment::is_dev);
     let http = http(reader);
     let log = log(reader, is_dev);
+    let traces = traces::read(reader, app_name.as_ref());
     let database = database::read(reader);
     let redis = reader.url("REDIS_URL", &["redis", "rediss"]);
     let rabbitmq = reader.url("RABBITMQ_URL", &["amqp", "amqps"]);
@@ -84,6 +85,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         environment: environment?,
         http: http?,
         log: log?,
+        traces: traces?,
         database: database?.unwrap_or_else(Database::dev_default),
         redis: redis?,
         rabbitmq: rabbitmq?,

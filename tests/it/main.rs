@@ -33,4 +33,9 @@ mod overload;
 mod servers;
 mod simulation;
 mod tidy;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a collector keeps one waiting is real time"
+)]
+mod traces;
 mod virtual_time;

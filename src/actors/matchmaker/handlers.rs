@@ -13,13 +13,14 @@ impl Handler<JoinBucket> for MatchmakerActor {
     fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
         self.view.mailbox().taken();
         self.catch_up();
+        let step = command.ask.cause.step("matchmaker ask");
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
             opens: command.ticket.id,
         });
         let effects = self.bucket.join(command.ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
+        self.run_step(step, effects, deadline);
         self.settle(ctx);
     }
 }
@@ -30,6 +31,7 @@ impl Handler<AskAgain> for MatchmakerActor {
     fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
         self.view.mailbox().taken();
         self.catch_up();
+        let step = command.ask.cause.step("matchmaker ask again");
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
@@ -38,7 +40,7 @@ impl Handler<AskAgain> for MatchmakerActor {
         let effects = self
             .bucket
             .ask_again(command.held, command.again, call, self.core.now());
-        self.run(effects, Some(deadline));
+        self.run_step(step, effects, deadline);
         self.settle(ctx);
     }
 }
@@ -49,10 +51,11 @@ impl Handler<WithdrawTicket> for MatchmakerActor {
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
         self.view.mailbox().taken();
         self.catch_up();
+        let step = command.cause.step("matchmaker withdraw");
         let (ticket, deadline) = (command.ticket, command.deadline);
         let call = self.calls.add(Caller::Withdraw(command));
         let effects = self.bucket.withdraw(ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
+        self.run_step(step, effects, deadline);
         self.settle(ctx);
     }
 }

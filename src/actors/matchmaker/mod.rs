@@ -10,10 +10,11 @@ use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
 
+use super::asked::Asked;
 use super::board::{BucketView, MatchView};
 use super::calls::Calls;
 use super::decisions::Decision;
-use super::inbox::{Facts, Inbox};
+use super::inbox::{Caused, Facts, Inbox};
 use super::messages::{BucketFact, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
@@ -26,7 +27,7 @@ use crate::domain::{
     Timestamp, Write, WriteOutcome,
 };
 use crate::observability::{
-    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
+    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, Step, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
 use crate::ports::QueueChange;
 
@@ -39,6 +40,7 @@ pub struct MatchmakerActor {
     inbox: Inbox<BucketFact>,
     facts: Facts<BucketFact>,
     calls: Calls<Caller>,
+    asked: Asked,
     permits: HashMap<MatchId, OwnedSemaphorePermit>,
     spare_permit: Option<OwnedSemaphorePermit>,
     awaits_permit: bool,
@@ -79,6 +81,7 @@ impl MatchmakerActor {
             inbox,
             facts,
             calls: Calls::default(),
+            asked: Asked::default(),
             permits: HashMap::new(),
             spare_permit: None,
             awaits_permit: false,
@@ -104,11 +107,13 @@ impl MatchmakerActor {
         }
     }
 
-    fn take_in(&mut self, fact: BucketFact) {
+    fn take_in(&mut self, fact: Caused<BucketFact>) {
+        let (fact, _entered) = fact.enter();
         self.pace.count();
         let now = self.core.now();
         let effects = match fact {
             BucketFact::TicketWritten(ticket, outcome) => {
+                self.asked.waits(ticket);
                 self.bucket.on_ticket_written(ticket, outcome, now)
             }
             BucketFact::ProposalWritten(id, outcome) => {
@@ -121,7 +126,10 @@ impl MatchmakerActor {
                 }
                 self.bucket.on_proposal_written(id, &outcome, now)
             }
-            BucketFact::Admitted(ticket) => self.bucket.admit(*ticket, now),
+            BucketFact::Admitted(ticket) => {
+                self.asked.waits(ticket.id);
+                self.bucket.admit(*ticket, now)
+            }
             BucketFact::Abandoned(ticket) => self.bucket.abandon(ticket, now),
         };
         self.run(effects, None);
@@ -132,14 +140,19 @@ impl MatchmakerActor {
         let now = self.core.now();
         let due = self.bucket.on_time(now);
         self.run(due, None);
-        while self.bucket.next_pair().is_some() {
+        while let Some((older, younger)) = self.bucket.next_pair() {
             let Some(permit) = self.take_permit(ctx) else {
                 break;
             };
+            let step = self.asked.paired(older, younger);
+            let _entered = step.enter();
             let ids = Core::match_ids();
             self.permits.insert(ids.id, permit);
             let effects = self.bucket.propose_next(ids, now);
             self.run(effects, None);
+        }
+        if !self.awaits_permit {
+            self.asked.turn_is_over();
         }
         self.spare_permit = None;
         self.view.publish(
@@ -181,6 +194,11 @@ impl MatchmakerActor {
         None
     }
 
+    fn run_step(&mut self, step: Step, effects: Vec<BucketEffect>, deadline: Timestamp) {
+        let _entered = step.enter();
+        self.run(effects, Some(deadline));
+    }
+
     fn run(&mut self, effects: Vec<BucketEffect>, deadline: Option<Timestamp>) {
         for effect in effects {
             match effect {
@@ -194,12 +212,16 @@ impl MatchmakerActor {
                         .roster
                         .report(RosterFact::Opened(Box::new(ticket)));
                 }
-                BucketEffect::Replaced { old, new } => self.core.replaced(old, new),
+                BucketEffect::Replaced { old, new } => {
+                    self.asked.gone(old);
+                    self.core.replaced(old, new);
+                }
                 BucketEffect::Closed {
                     ticket,
                     user,
                     outcome,
                 } => {
+                    self.asked.gone(ticket);
                     self.core.closed(ticket, user.clone(), outcome);
                     if outcome == TicketOutcome::Expired {
                         let notice = Notice::TicketExpired { ticket };
@@ -326,8 +348,8 @@ impl Actor for MatchmakerActor {
     }
 }
 
-impl StreamHandler<BucketFact> for MatchmakerActor {
-    fn handle(&mut self, fact: BucketFact, ctx: &mut Self::Context) {
+impl StreamHandler<Caused<BucketFact>> for MatchmakerActor {
+    fn handle(&mut self, fact: Caused<BucketFact>, ctx: &mut Self::Context) {
         self.take_in(fact);
         self.catch_up();
         self.settle(ctx);

@@ -38,13 +38,17 @@ impl Handler<AnswerProposal> for RosterActor {
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
         self.core.board.mailboxes.roster.taken();
         self.catch_up();
-        match self.matches.get(&command.match_id) {
-            Some(handle) => {
-                let mailbox = &self.core.board.mailboxes.sessions;
-                try_command(&handle.actor, mailbox, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
+        {
+            let step = command.cause.step("roster answer");
+            let _entered = step.enter();
+            match self.matches.get(&command.match_id) {
+                Some(handle) => {
+                    let mailbox = &self.core.board.mailboxes.sessions;
+                    try_command(&handle.actor, mailbox, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
         }
         self.step(ctx);
@@ -61,13 +65,17 @@ impl Handler<LeaveSession> for RosterActor {
             .sessions
             .get(&command.session)
             .and_then(|id| self.matches.get(id));
-        match handle {
-            Some(handle) => {
-                let mailbox = &self.core.board.mailboxes.sessions;
-                try_command(&handle.actor, mailbox, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
+        {
+            let step = command.cause.step("roster leave");
+            let _entered = step.enter();
+            match handle {
+                Some(handle) => {
+                    let mailbox = &self.core.board.mailboxes.sessions;
+                    try_command(&handle.actor, mailbox, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
         }
         self.step(ctx);

@@ -12,8 +12,8 @@ use crate::actors::messages::RosterFact;
 use crate::domain::matches::MatchEffect;
 use crate::domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
 use crate::observability::{
-    CONFIRMATIONS, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED, TICKETS_OPENED,
-    breached,
+    CONFIRMATIONS, Cause, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED,
+    TICKETS_OPENED, breached,
 };
 use crate::ports::Away;
 
@@ -26,7 +26,7 @@ impl SessionActor {
                 MatchEffect::Share(session) => {
                     let shared = self.core.ports.shared.clone();
                     let put = async move { shared.put_if_absent(&session).await };
-                    self.await_backend("share", put, SessionFact::Shared);
+                    self.await_backend("share", "share session", put, SessionFact::Shared);
                 }
                 MatchEffect::Unshare => self.unshare(),
                 MatchEffect::Tell(user, notice) => {
@@ -83,7 +83,8 @@ impl SessionActor {
                 SessionEffect::ShareLeft(session) => {
                     let shared = self.core.ports.shared.clone();
                     let write = async move { shared.write_left(&session).await };
-                    self.await_backend("share_left", write, |_| SessionFact::LeftShared);
+                    let fact = |_| SessionFact::LeftShared;
+                    self.await_backend("share_left", "share leave", write, fact);
                 }
                 SessionEffect::Changed(session) => {
                     self.core.board.put_session(session);
@@ -163,24 +164,35 @@ impl SessionActor {
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
         let pick = async move { questions.pick(&wish, token.as_ref()).await };
-        self.await_backend("question", pick, SessionFact::QuestionFound);
+        self.await_backend(
+            "question",
+            "find question",
+            pick,
+            SessionFact::QuestionFound,
+        );
     }
 
     /// Calls a backend without being waited for; what it answers comes back as a fact.
     fn await_backend<T: Send + 'static>(
         &self,
         step: &'static str,
+        name: &'static str,
         call: impl Future<Output = Result<T, Away>> + Send + 'static,
         fact: impl FnOnce(Option<T>) -> SessionFact + Send + 'static,
     ) {
         let (inbox, match_id) = (self.inbox.clone(), self.match_id);
-        self.core.io.spawn(async move {
-            let answer = call.await.inspect_err(|away| {
+        let cause = Cause::current();
+        self.core.io.spawn(cause.clone().within(async move {
+            let mut span = cause.step(name);
+            let answer = span.cause().clone().within(call).await;
+            if let Err(away) = &answer {
+                span.fail(away);
                 counter!(OPENINGS_FAILED, "step" => step).increment(1);
                 warn!(%match_id, step, "match {match_id} waits, because {away}");
-            });
+            }
+            drop(span);
             inbox.report(fact(answer.ok()));
-        });
+        }));
     }
 
     fn unshare(&self) {
@@ -188,11 +200,12 @@ impl SessionActor {
             return;
         };
         let (shared, session) = (self.core.ports.shared.clone(), of.ids().session);
-        self.core.io.spawn(async move {
+        let removed = async move {
             if let Err(away) = shared.remove(session).await {
                 warn!(%session, "shared session {session} is removed later, because {away}");
             }
-        });
+        };
+        self.core.io.spawn(Cause::current().within(removed));
     }
 
     fn opened(&mut self, session: Box<Session>) {
@@ -210,6 +223,7 @@ impl SessionActor {
             .put_match(match_id, MatchView::InSession(id));
         self.permit = None;
         self.token = None;
+        self.opens_for = Cause::NONE;
         self.stage = Stage::Session(session);
         self.core.roster.report(RosterFact::SessionOpened {
             match_id,

@@ -11,14 +11,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Core;
 use super::calls::Calls;
 use super::decisions::Decision;
-use super::inbox::{Facts, Inbox};
+use super::inbox::{Caused, Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
 use crate::domain::matches::{Match, MatchCommand};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
-use crate::observability::{TIME_TO_CONFIRM, breached};
+use crate::observability::{Cause, TIME_TO_CONFIRM, breached};
 use crate::ports::BearerToken;
 
 /// Owns one [`Match`], then its [`Session`].
@@ -35,6 +35,8 @@ pub struct SessionActor {
     last_to_confirm: Side,
     /// The newest token of either of the two; lent to look for the question.
     token: Option<BearerToken>,
+    /// The last request to confirm: the session is opened for it.
+    opens_for: Cause,
     /// What is counted when the write under way is stored.
     counted: Option<(&'static str, &'static str)>,
     /// What is decided about which ticket when the write under way is stored.
@@ -110,6 +112,7 @@ impl SessionActor {
             permit,
             last_to_confirm: Side::First,
             token: None,
+            opens_for: Cause::NONE,
             counted: None,
             decided: None,
             timer: Timer::default(),
@@ -123,7 +126,8 @@ impl SessionActor {
         }
     }
 
-    fn take_in(&mut self, fact: SessionFact) {
+    fn take_in(&mut self, fact: Caused<SessionFact>) {
+        let (fact, _entered) = fact.enter();
         let now = self.core.now();
         if let SessionFact::Written(outcome) = &fact {
             self.count(outcome);
@@ -193,8 +197,17 @@ impl SessionActor {
         self.timer.arm(next, now, ctx, |actor, ctx| {
             let late = actor.timer.went_off(actor.core.now());
             late.into_iter().for_each(breached);
+            let _entered = actor.opening().enter();
             actor.settle(ctx);
         });
+    }
+
+    /// The request for which a question is looked for again, if that is what time has come for.
+    fn opening(&self) -> Cause {
+        match &self.stage {
+            Stage::Match(of) if of.is_opening() => self.opens_for.clone(),
+            Stage::Match(_) | Stage::Session(_) | Stage::Over => Cause::NONE,
+        }
     }
 
     fn command(&mut self, command: MatchCommand, deadline: Timestamp, ctx: &mut Context<Self>) {
@@ -223,8 +236,8 @@ impl Actor for SessionActor {
     }
 }
 
-impl StreamHandler<SessionFact> for SessionActor {
-    fn handle(&mut self, fact: SessionFact, ctx: &mut Self::Context) {
+impl StreamHandler<Caused<SessionFact>> for SessionActor {
+    fn handle(&mut self, fact: Caused<SessionFact>, ctx: &mut Self::Context) {
         self.take_in(fact);
         self.settle(ctx);
     }
@@ -238,6 +251,8 @@ impl Handler<AnswerProposal> for SessionActor {
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
         self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.cause.step("session answer");
+        let _entered = step.enter();
         let (user, deadline, confirmed) =
             (command.user.clone(), command.deadline, command.confirmed);
         if let Stage::Match(of) = &self.stage
@@ -245,6 +260,7 @@ impl Handler<AnswerProposal> for SessionActor {
         {
             self.last_to_confirm = side;
             self.token = Some(command.token.clone());
+            self.opens_for = step.cause().clone();
         }
         let call = self.calls.add(Caller::Answer(command));
         let command = match confirmed {
@@ -261,6 +277,8 @@ impl Handler<AskAgain> for SessionActor {
     fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
         self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.ask.cause.step("session ask again");
+        let _entered = step.enter();
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
@@ -280,6 +298,8 @@ impl Handler<WithdrawTicket> for SessionActor {
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
         self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.cause.step("session withdraw");
+        let _entered = step.enter();
         let deadline = command.deadline;
         let call = self.calls.add(Caller::Withdraw(command));
         self.command(MatchCommand::Withdraw(call), deadline, ctx);
@@ -294,6 +314,8 @@ impl Handler<LeaveSession> for SessionActor {
         self.catch_up();
         // A session whose time is over ends first, however late its timer is.
         self.settle(ctx);
+        let step = command.cause.step("session leave");
+        let _entered = step.enter();
         let now = self.core.now();
         let (user, deadline) = (command.user.clone(), command.deadline);
         match &mut self.stage {

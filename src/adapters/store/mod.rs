@@ -10,6 +10,7 @@ mod history;
 mod in_flight;
 mod lanes;
 mod live;
+mod names;
 mod outbox;
 mod postgres;
 mod records;

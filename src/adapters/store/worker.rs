@@ -164,8 +164,8 @@ impl<S: GroupStore> Worker<S> {
             };
             match self.intake.watch(self.store.run(group.writes())).await {
                 Ok(outcomes) => {
-                    self.is_back();
-                    group.answer(outcomes);
+                    self.is_back(&group);
+                    group.answer(outcomes, S::SYSTEM);
                 }
                 Err(error) => match self.after(error, group) {
                     Next::Nothing => {}
@@ -195,6 +195,7 @@ impl<S: GroupStore> Worker<S> {
     }
 
     fn after(&mut self, error: GroupError, mut group: Group) -> Next {
+        let _entered = group.cause().enter();
         group.tries += 1;
         match error {
             GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
@@ -233,8 +234,9 @@ impl<S: GroupStore> Worker<S> {
         Next::Recover
     }
 
-    fn is_back(&mut self) {
+    fn is_back(&mut self, group: &Group) {
         if std::mem::take(&mut self.is_away) {
+            let _entered = group.cause().enter();
             tracing::info!("writes are stored again");
         }
     }

@@ -20,6 +20,9 @@ use crate::ports::{Clock, Store, StoreDepth, WriteDone};
 
 /// Runs groups of writes on one backend; each worker of a [`Writer`] has one.
 pub trait GroupStore: Send + 'static {
+    /// What it is called in traces.
+    const SYSTEM: &'static str;
+
     /// Runs `writes` in their order as one transaction, and answers each.
     ///
     /// A refused write leaves nothing of itself and never fails the others. Running a write again
@@ -246,6 +249,8 @@ mod tests {
     }
 
     impl GroupStore for Fake {
+        const SYSTEM: &'static str = "fake";
+
         async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
             let asks = |write: &Write| match write {
                 Write::CountAsk { asks, .. } => *asks,

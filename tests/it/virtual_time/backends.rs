@@ -123,6 +123,8 @@ fn course_while_away(phase: Phase, now: Timestamp, chance: &mut Chance) -> Cours
 }
 
 impl GroupStore for Connection {
+    const SYSTEM: &'static str = "virtual";
+
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let course = self.course(writes.len());
         {

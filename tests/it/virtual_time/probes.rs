@@ -7,6 +7,7 @@ use matchmaker::actors::board::{Board, MatchView};
 use matchmaker::actors::messages::{AnswerProposal, CountTickets, LeaveSession};
 use matchmaker::domain::limits::OPENING_GIVE_UP_MS;
 use matchmaker::domain::{Difficulty, MatchId, SessionId, TicketId, Topic, Wish};
+use matchmaker::observability::Cause;
 use matchmaker::ports::{BearerToken, Clock};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -145,6 +146,7 @@ async fn nothing_is_left(server: &Server) {
             match_id,
             confirmed: true,
             token: BearerToken::new("lent"),
+            cause: Cause::NONE,
             deadline: server.clock.now().plus_ms(1),
             reply,
         };
@@ -160,6 +162,7 @@ async fn nothing_is_left(server: &Server) {
         let command = LeaveSession {
             user: server.world.state().people[0].id.clone(),
             session,
+            cause: Cause::NONE,
             deadline: server.clock.now().plus_ms(1),
             reply,
         };
