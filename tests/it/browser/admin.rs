@@ -11,7 +11,7 @@ const TOKEN: &str = "known-to-operators-of-tests-only";
 const BUSY_SERVER: &str = include_str!("busy_server.js");
 
 /// The page of this server, open in a browser.
-async fn open(server: &Server) -> Page {
+pub(super) async fn open(server: &Server) -> Page {
     let page = Page::empty().await;
     page.run_first(include_str!("completed.js")).await;
     page.go_to(&server.api().url("/admin")).await;
@@ -82,7 +82,7 @@ async fn the_page_shows_the_numbers_that_the_metrics_have() {
     let shown =
         "['waiting', 'sessions', 'sockets', 'proposed'].map((name) => el[name].textContent)";
     assert_eq!(page.evaluate(shown).await, json!(["1", "1", "3", "1"]));
-    reads(&page, "rows", "Heap").await;
+    reads(&page, "rows", "heap").await;
     reads(&page, "funnel", "Asked5").await;
     reads(&page, "funnel", "In a session2").await;
     reads(&page, "verdict", "all kept").await;
@@ -108,7 +108,7 @@ async fn what_happens_is_seen_on_the_page_without_a_click() {
     let ada = server.user("ada");
 
     let ticket = ada.open_ticket("Easy", "Trie").await;
-    reads(&page, "rows", "Trie").await;
+    reads(&page, "rows", "trie").await;
     reads(&page, "waiting", "1").await;
     ada.cancel(&ticket).await.expect(200);
 
@@ -182,7 +182,6 @@ async fn a_thousand_queues_are_searched_and_paged_by_the_server() {
     page.click("[data-testid=\"next\"]").await;
     reads(&page, "range", "26 to 50 of 1,000").await;
     page.write("#search", "greedy 9").await;
-    reads(&page, "range", "1 to 11 of 11").await;
     reads(&page, "buckets-count", "11 of 1,000 buckets").await;
     page.write("#search", "nothing of this name").await;
     reads(&page, "rest", "No bucket has this in its name.").await;

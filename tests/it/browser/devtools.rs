@@ -11,6 +11,9 @@ use awc::ws::{Frame, Message};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::harness::PATIENCE;
 
 /// Largest message that is taken, in bytes; drawings of whole pages come in one.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -66,14 +69,17 @@ impl Devtools {
         let command = json!({"id": id, "method": method, "params": parameters});
         // Where the connection is gone, nobody answers either.
         let _ = self.outgoing.send(command.to_string());
-        let closed = || Err("Chromium has closed the connection".to_owned());
-        answered.await.unwrap_or_else(|_| closed())
+        match timeout(PATIENCE * 2, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err("Chromium has closed the connection".to_owned()),
+            Err(_) => panic!("Chromium does not answer to {command}"),
+        }
     }
 
     /// What went wrong in the page so far: uncaught errors, unhandled rejections, errors on its
-    /// console, breaches of its policy.
-    pub fn faults(&self) -> Vec<String> {
-        self.heard.borrow().faults.clone()
+    /// console, breaches of its policy. Each is given once.
+    pub fn take_faults(&self) -> Vec<String> {
+        std::mem::take(&mut self.heard.borrow_mut().faults)
     }
 }
 

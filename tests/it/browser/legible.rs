@@ -30,29 +30,39 @@ const CONTROLS: &[&str] = &[
 /// Every text that can be seen whose contrast is below what it is called with.
 const FAINT_TEXTS: &str = include_str!("faint_texts.js");
 
+/// Controls without a name for assistive technology.
+async fn unnamed(page: &Page) -> Vec<String> {
+    let is_unnamed = |node: &Value| {
+        let name = node["name"]["value"].as_str().unwrap_or_default();
+        node["ignored"] == false
+            && CONTROLS.iter().any(|role| node["role"]["value"] == *role)
+            && name.trim().is_empty()
+    };
+    let nodes = page.accessible().await;
+    nodes
+        .iter()
+        .filter(|node| is_unnamed(node))
+        .map(Value::to_string)
+        .collect()
+}
+
+/// How many texts can be seen, and which of them hardly: `texts`, `faint`.
+async fn texts(page: &Page) -> Value {
+    page.evaluate(&format!("({FAINT_TEXTS})({CONTRAST_MIN})"))
+        .await
+}
+
 /// Asserts that what is on the page now can be read and used.
 async fn assert_legible(page: &Page, what: &str) {
-    let unnamed: Vec<String> = page
-        .accessible()
-        .await
-        .into_iter()
-        .filter(|node| node["ignored"] == false)
-        .filter(|node| CONTROLS.iter().any(|role| node["role"]["value"] == *role))
-        .filter(|node| {
-            node["name"]["value"]
-                .as_str()
-                .is_none_or(|name| name.trim().is_empty())
-        })
-        .map(|node| node.to_string())
-        .collect();
-    assert_eq!(unnamed, [""; 0], "{what}: controls without a name");
-
+    assert_eq!(
+        unnamed(page).await,
+        [""; 0],
+        "{what}: controls without a name"
+    );
     for scheme in ["light", "dark"] {
         for width in [1280, 360] {
             page.look(scheme, width).await;
-            let seen = page
-                .evaluate(&format!("({FAINT_TEXTS})({CONTRAST_MIN})"))
-                .await;
+            let seen = texts(page).await;
             let shown = format!("{what}, {scheme}, {width} px wide");
             assert!(seen["texts"].as_u64() > Some(10), "{shown}: {seen}");
             assert_eq!(seen["faint"], json!([]), "{shown}");
@@ -64,6 +74,26 @@ async fn assert_legible(page: &Page, what: &str) {
             );
         }
     }
+}
+
+#[actix_rt::test]
+async fn what_is_faint_unnamed_or_wrong_in_a_page_is_noticed() {
+    let html = "<body style='background:white'><p style='color:%23767676'>Clear</p><p style='color:%23777'>Faint</p>\
+                <p style='color:black;opacity:.5'>Half</p><button>Named</button><button></button>\
+                <script>console.error('one'); Promise.reject(new Error('two'))</script>";
+    let page = Page::open(&format!("data:text/html,{}", html.replace(' ', "%20"))).await;
+
+    assert_eq!(unnamed(&page).await.len(), 1);
+    let seen = texts(&page).await;
+    assert_eq!(seen["faint"], json!(["Faint: 4.48", "Half: 3.95"]));
+
+    let mut faults = page.take_faults();
+    let all = eventually("both errors are heard of", async || {
+        faults.extend(page.take_faults());
+        (faults.len() >= 2).then(|| faults.join(" "))
+    });
+    let all = all.await;
+    assert!(all.contains("one") && all.contains("two"), "{all}");
 }
 
 #[actix_rt::test]

@@ -142,7 +142,7 @@ async fn the_trail_shows_what_each_step_did_on_the_wire_and_never_a_token() {
 
     for words in [
         "POST/dev/token200",
-        "{\"user_id\":\"Ada\"}",
+        "{ \"user_id\": \"Ada\" }",
         "POST/api/v1/matching/request200",
         "EVENTmatch_found",
         "POST/api/v1/matching/confirm200",

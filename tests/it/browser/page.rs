@@ -8,6 +8,7 @@ use awc::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::devtools::Devtools;
 use crate::harness::{eventually, text, within};
@@ -42,11 +43,16 @@ const SWITCHES: &[&str] = &[
 pub struct Page {
     devtools: Devtools,
     _browser: Process,
+    _room: SemaphorePermit<'static>,
 }
+
+/// So many browsers at a time: more of them only keep one another waiting.
+static ROOM: Semaphore = Semaphore::const_new(3);
 
 impl Page {
     /// Starts a browser with an empty page.
     pub async fn empty() -> Self {
+        let room = ROOM.acquire().await.expect("it is never closed");
         let folder = Folder::of(PROGRAM);
         let port = free_port();
         let mut command = in_account(Path::new(PROGRAM));
@@ -65,6 +71,7 @@ impl Page {
         Self {
             devtools: Devtools::connect(&address).await,
             _browser: browser,
+            _room: room,
         }
     }
 
@@ -128,7 +135,7 @@ impl Page {
             // A page that is being replaced by another has no values.
             let value = self.try_evaluate(&asked).await.ok();
             value.filter(|value| !value.is_null()).or_else(|| {
-                let faults = self.devtools.faults();
+                let faults = self.devtools.take_faults();
                 assert!(faults.is_empty(), "while waiting until {what}: {faults:#?}");
                 None
             })
@@ -220,9 +227,14 @@ impl Page {
 
     /// Shows the page light or dark, in a window of this width.
     pub async fn look(&self, scheme: &str, width: u32) {
-        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        // Without motion what is looked at is there at once.
+        let features = json!([
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]);
+        let media = json!({"features": features});
         self.devtools
-            .call("Emulation.setEmulatedMedia", feature)
+            .call("Emulation.setEmulatedMedia", media)
             .await;
         let window =
             json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
@@ -243,6 +255,11 @@ impl Page {
         }
     }
 
+    /// What went wrong in the page so far, which then does not fail the test.
+    pub fn take_faults(&self) -> Vec<String> {
+        self.devtools.take_faults()
+    }
+
     /// A picture of the whole page, as PNG.
     pub async fn picture(&self) -> Vec<u8> {
         let whole = json!({"format": "png", "captureBeyondViewport": true});
@@ -253,7 +270,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        let faults = self.devtools.faults();
+        let faults = self.devtools.take_faults();
         if !std::thread::panicking() {
             assert!(faults.is_empty(), "errors in the page: {faults:#?}");
         }
