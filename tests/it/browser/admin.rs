@@ -86,7 +86,7 @@ async fn the_page_shows_the_numbers_that_the_metrics_have() {
     reads(&page, "funnel", "Asked5").await;
     reads(&page, "funnel", "In a session2").await;
     reads(&page, "verdict", "all kept").await;
-    reads(&page, "match-summary", "2 matches: half within").await;
+    reads(&page, "match-summary", "2 matches: half in").await;
 
     let counters = server.get("/metrics").await;
     let counters = counters

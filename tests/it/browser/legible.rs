@@ -85,7 +85,7 @@ async fn what_is_faint_unnamed_or_wrong_in_a_page_is_noticed() {
 
     assert_eq!(unnamed(&page).await.len(), 1);
     let seen = texts(&page).await;
-    assert_eq!(seen["faint"], json!(["Faint: 4.48", "Half: 3.95"]));
+    assert_eq!(seen["faint"], json!(["Faint: 4.48", "Half: 3.98"]));
 
     let mut faults = page.take_faults();
     let all = eventually("both errors are heard of", async || {
