@@ -18,6 +18,9 @@ use crate::harness::PATIENCE;
 /// Largest message that is taken, in bytes; drawings of whole pages come in one.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// So many faults are kept: what goes wrong at every step goes wrong often.
+const FAULTS_MAX: usize = 10;
+
 /// A connection to one tab. Dropping it closes the connection and not the tab.
 pub struct Devtools {
     heard: Rc<RefCell<Heard>>,
@@ -100,8 +103,8 @@ impl Heard {
             if let Some(caller) = self.callers.remove(&id) {
                 let _ = caller.send(answer);
             }
-        } else if is_fault(&message) {
-            self.faults.push(message["params"].to_string());
+        } else if is_fault(&message) && self.faults.len() < FAULTS_MAX {
+            self.faults.push(in_words(&message["params"]));
         }
     }
 }
@@ -121,6 +124,16 @@ fn is_fault(event: &Value) -> bool {
         }
         _ => false,
     }
+}
+
+/// What an event of a fault says, shortly where it says so itself.
+fn in_words(parameters: &Value) -> String {
+    let short = [
+        &parameters["exceptionDetails"]["exception"]["description"],
+        &parameters["entry"]["text"],
+    ];
+    let short = short.iter().find_map(|text| text.as_str());
+    short.map_or_else(|| parameters.to_string(), str::to_owned)
 }
 
 async fn run(

@@ -113,7 +113,7 @@ async fn people_can_be_added_up_to_eight_and_go_without_keeping_anybody_waiting(
 
 #[actix_rt::test]
 async fn a_request_can_be_cancelled_and_one_that_nobody_answers_runs_out() {
-    let server = Server::with("MATCHING_TIMEOUT_SECONDS", 2).start().await;
+    let server = Server::with("MATCHING_TIMEOUT_SECONDS", 5).start().await;
     let playground = Playground::open(&server).await;
     let (ada, grace) = playground.both();
 
@@ -167,4 +167,33 @@ async fn the_trail_shows_what_each_step_did_on_the_wire_and_never_a_token() {
             "!document.querySelector('[data-person=\"1\"] details').open",
         )
         .await;
+}
+
+#[actix_rt::test]
+async fn the_time_to_confirm_is_counted_down_and_whoever_let_it_pass_is_named() {
+    let server = Server::with("CONFIRM_MATCH_TIMEOUT_SECONDS", 6)
+        .start()
+        .await;
+    let playground = Playground::open(&server).await;
+    let (ada, grace) = playground.matched().await;
+    ada.reads("countdown", "0:0").await;
+    assert!(ada.sees("time-left").await);
+    ada.click("confirm").await;
+    ada.reads("countdown-caption", "left for Grace to confirm")
+        .await;
+
+    let left = "Number(document.querySelector('[data-testid=\"countdown\"]').textContent.slice(2))";
+    let what = "less than half of the time is left";
+    playground.page.until(what, &format!("{left} < 3")).await;
+
+    ada.comes_to("waiting").await;
+    ada.reads(
+        "notice",
+        "Grace did not confirm in time. Your request keeps its place",
+    )
+    .await;
+    grace.comes_to("waiting").await;
+    grace.reads("notice", "You did not confirm in time.").await;
+    grace.click("ask-again").await;
+    ada.comes_to("proposed").await;
 }
