@@ -197,3 +197,21 @@ async fn the_time_to_confirm_is_counted_down_and_whoever_let_it_pass_is_named() 
     grace.click("ask-again").await;
     ada.comes_to("proposed").await;
 }
+
+#[actix_rt::test]
+async fn a_double_click_does_nothing_more_than_a_click() {
+    let server = Server::start().await;
+    let playground = Playground::open(&server).await;
+    let (ada, grace) = playground.matched().await;
+
+    ada.click("confirm").await;
+    ada.comes_to("confirmed").await;
+    playground.page.click_again(&ada.at("withdraw")).await;
+    grace.click("confirm").await;
+    grace.comes_to("session").await;
+    playground.page.click_again(&grace.at("leave")).await;
+
+    ada.click("leave").await;
+    grace.reads("partner-left", "Ada has left").await;
+    grace.comes_to("session").await;
+}

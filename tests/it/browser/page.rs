@@ -156,8 +156,17 @@ impl Page {
         }
     }
 
-    /// Presses the mouse in the middle of the element, once it can be seen.
+    /// Clicks into the middle of the element, once it can be seen.
     pub async fn click(&self, selector: &str) {
+        self.press_mouse(selector, 1).await;
+    }
+
+    /// The second click of a double click whose first one has brought the element there.
+    pub async fn click_again(&self, selector: &str) {
+        self.press_mouse(selector, 2).await;
+    }
+
+    async fn press_mouse(&self, selector: &str, count: u32) {
         let place = format!(
             "(() => {{
                 const it = document.querySelector({});
@@ -174,7 +183,7 @@ impl Page {
             .until(&format!("{selector} can be clicked"), &place)
             .await;
         for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({"type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1});
+            let event = json!({"type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": count});
             self.devtools.call("Input.dispatchMouseEvent", event).await;
         }
     }
