@@ -11,6 +11,7 @@ mod api;
 )]
 mod away;
 mod backends;
+mod browser;
 #[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
 mod costs;
 #[expect(
