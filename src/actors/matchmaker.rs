@@ -1,11 +1,11 @@
 //! The actor of one bucket: owns its queue, and pairs on arrival.
 
+mod handlers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
@@ -14,9 +14,7 @@ use super::asked::Asked;
 use super::board::{BucketView, MatchView};
 use super::calls::Calls;
 use super::inbox::{Caused, Facts, Inbox};
-use super::messages::{
-    AskAgain, BucketFact, JoinBucket, OpenTicket, Retire, RosterFact, WithdrawTicket,
-};
+use super::messages::{BucketFact, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
@@ -28,7 +26,7 @@ use crate::domain::{
     Timestamp, Write, WriteOutcome,
 };
 use crate::observability::{
-    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, Step, TICKETS_OPENED, TIME_TO_MATCH, breached,
+    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
 use crate::ports::QueueChange;
 
@@ -191,11 +189,6 @@ impl MatchmakerActor {
         None
     }
 
-    fn run_step(&mut self, step: Step, effects: Vec<BucketEffect>, deadline: Timestamp) {
-        let _entered = step.enter();
-        self.run(effects, Some(deadline));
-    }
-
     fn run(&mut self, effects: Vec<BucketEffect>, deadline: Option<Timestamp>) {
         for effect in effects {
             match effect {
@@ -348,65 +341,4 @@ impl StreamHandler<Caused<BucketFact>> for MatchmakerActor {
     }
 
     fn finished(&mut self, _ctx: &mut Self::Context) {}
-}
-
-impl Handler<JoinBucket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let step = command.ask.cause.step("matchmaker ask");
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.ticket.id,
-        });
-        let effects = self.bucket.join(command.ticket, call, self.core.now());
-        self.run_step(step, effects, deadline);
-        self.settle(ctx);
-    }
-}
-
-impl Handler<AskAgain> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let step = command.ask.cause.step("matchmaker ask again");
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.again.id,
-        });
-        let effects = self
-            .bucket
-            .ask_again(command.held, command.again, call, self.core.now());
-        self.run_step(step, effects, deadline);
-        self.settle(ctx);
-    }
-}
-
-impl Handler<WithdrawTicket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let step = command.cause.step("matchmaker withdraw");
-        let (ticket, deadline) = (command.ticket, command.deadline);
-        let call = self.calls.add(Caller::Withdraw(command));
-        let effects = self.bucket.withdraw(ticket, call, self.core.now());
-        self.run_step(step, effects, deadline);
-        self.settle(ctx);
-    }
-}
-
-impl Handler<Retire> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
 }
