@@ -6,6 +6,17 @@ use super::{Caller, MatchmakerActor};
 use crate::actors::messages::{
     AskAgain, ExplainTicket, JoinBucket, ListQueue, Retire, WithdrawTicket,
 };
+use crate::domain::Timestamp;
+use crate::domain::bucket::BucketEffect;
+use crate::observability::Step;
+
+impl MatchmakerActor {
+    /// Carries out what follows from a command, as a step of its request.
+    fn run_step(&mut self, step: Step, effects: Vec<BucketEffect>, deadline: Timestamp) {
+        let _entered = step.enter();
+        self.run(effects, Some(deadline));
+    }
+}
 
 impl Handler<JoinBucket> for MatchmakerActor {
     type Result = ();

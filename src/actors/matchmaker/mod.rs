@@ -27,7 +27,7 @@ use crate::domain::{
     Timestamp, Write, WriteOutcome,
 };
 use crate::observability::{
-    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, Step, TICKETS_OPENED, TIME_TO_MATCH, breached,
+    Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
 use crate::ports::QueueChange;
 
@@ -192,11 +192,6 @@ impl MatchmakerActor {
             actor.settle(ctx);
         }));
         None
-    }
-
-    fn run_step(&mut self, step: Step, effects: Vec<BucketEffect>, deadline: Timestamp) {
-        let _entered = step.enter();
-        self.run(effects, Some(deadline));
     }
 
     fn run(&mut self, effects: Vec<BucketEffect>, deadline: Option<Timestamp>) {

@@ -219,6 +219,44 @@ async fn a_ticket_is_found_by_its_id_and_by_a_link() {
 }
 
 #[actix_rt::test]
+async fn the_way_of_a_real_ticket_is_shown_and_the_queue_that_it_waits_in() {
+    let server = Server::start().await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    pair.open_session().await;
+    let waits = server.user("eve").open_ticket("Hard", "Heap").await;
+
+    let page = open(&server).await;
+    page.write("#ticket-id", &pair.first_ticket).await;
+    page.press("Enter").await;
+    reads(&page, "ticket-why", "It led to a session").await;
+    reads(&page, "timeline", "confirmed").await;
+
+    page.write("#ticket-id", &waits).await;
+    page.press("Enter").await;
+    reads(&page, "ticket-why", "Nobody else waits in its bucket.").await;
+    page.write("#search", "heap").await;
+    reads(&page, "rows", "heap").await;
+    page.click("[data-testid=\"rows\"] a").await;
+    reads(&page, "queue-rows", "eve").await;
+}
+
+#[actix_rt::test]
+async fn real_queues_are_searched_and_paged() {
+    let server = Server::start().await;
+    for number in 0..30 {
+        let user = server.user(&format!("user {number}"));
+        user.open_ticket("Easy", &format!("Topic {number}")).await;
+    }
+
+    let page = open(&server).await;
+    reads(&page, "range", "1 to 25 of 30").await;
+    page.click("[data-testid=\"next\"]").await;
+    reads(&page, "range", "26 to 30 of 30").await;
+    page.write("#search", "topic 2").await;
+    reads(&page, "buckets-count", "11 of 30 buckets").await;
+}
+
+#[actix_rt::test]
 async fn a_broken_guarantee_is_red_and_a_neighbour_that_is_away_is_named() {
     let server = Server::start().await;
     let page = open_busy(&server, "").await;
