@@ -12,6 +12,7 @@
 
 pub mod actors;
 pub mod adapters;
+pub mod announcement;
 pub mod app;
 pub mod domain;
 pub mod edge;

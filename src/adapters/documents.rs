@@ -1,55 +1,16 @@
-//! The JSON texts that we share with other services: the session key and the announcement.
+//! The JSON text that we share with other services: the session key.
 
-use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use serde::{Deserialize, Serialize};
 
 use super::raw_object::RawObject;
-use crate::domain::{Question, SessionRecord, Side, Timestamp, UserId};
+use crate::announcement::QuestionDocument;
+use crate::domain::{Question, SessionRecord, Side, UserId};
 
-/// Under which routing key a session is announced.
-pub const MATCH_FOUND: &str = "match.found";
 /// The language that a session begins with.
 const LANGUAGE: &str = "python";
 const USERS: &str = "users";
 const LEFT_USERS: &str = "left_users";
 const QUESTION: &str = "question";
-
-/// A question, as the session key and the announcement spell it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuestionDocument {
-    /// The question service's id.
-    pub id: i64,
-    /// Its title.
-    pub title: String,
-    /// Lower case.
-    pub difficulty: String,
-    /// Its topics.
-    pub topics: Vec<String>,
-}
-
-impl From<&Question> for QuestionDocument {
-    fn from(question: &Question) -> Self {
-        Self {
-            id: question.id,
-            title: question.title.clone(),
-            difficulty: question.difficulty.to_lowercase(),
-            topics: question.topics.clone(),
-        }
-    }
-}
-
-impl From<QuestionDocument> for Question {
-    fn from(document: QuestionDocument) -> Self {
-        Self {
-            id: document.id,
-            title: document.title,
-            difficulty: document.difficulty,
-            topics: document.topics,
-        }
-    }
-}
 
 /// What stands under a session's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,50 +140,6 @@ fn left_users(session: &SessionRecord) -> Vec<String> {
         .collect()
 }
 
-/// The body that announces a session; its real reader breaks on more fields than these.
-#[derive(Debug, Serialize)]
-struct MatchFound {
-    event_type: &'static str,
-    version: u8,
-    #[serde(serialize_with = "as_utc_seconds")]
-    occurred_at: Timestamp,
-    session_id: String,
-    question: QuestionDocument,
-    users: [Member; 2],
-}
-
-#[derive(Debug, Serialize)]
-struct Member {
-    user_id: String,
-}
-
-/// The exact body that announces this session.
-///
-/// # Errors
-///
-/// Where the session's beginning is no date that JSON readers know.
-pub fn match_found(session: &SessionRecord) -> serde_json::Result<String> {
-    serde_json::to_string(&MatchFound {
-        event_type: MATCH_FOUND,
-        version: 1,
-        occurred_at: session.opened_at,
-        session_id: session.id.to_string(),
-        question: (&session.question).into(),
-        users: Side::BOTH.map(|side| Member {
-            user_id: session.users[side.index()].to_string(),
-        }),
-    })
-}
-
-fn as_utc_seconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    let at = OffsetDateTime::from_unix_timestamp(at.as_ms().div_euclid(1_000));
-    let text = at
-        .map_err(S::Error::custom)?
-        .format(&Rfc3339)
-        .map_err(S::Error::custom)?;
-    serializer.serialize_str(&text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,14 +152,6 @@ mod tests {
         session.opened_at = at_ms(1_762_756_823_999);
         session.ends_at = at_ms(1_762_756_900_000);
         session
-    }
-
-    #[test]
-    fn the_announcement_is_exactly_the_contract_s_text() {
-        assert_eq!(
-            match_found(&session()).unwrap(),
-            r#"{"event_type":"match.found","version":1,"occurred_at":"2025-11-10T06:40:23Z","session_id":"00000000-0000-0000-0000-0000001e8481","question":{"id":17,"title":"Two \"Sum\"","difficulty":"easy","topics":["Array"]},"users":[{"user_id":"user-1"},{"user_id":"user-2"}]}"#
-        );
     }
 
     #[test]

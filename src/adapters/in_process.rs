@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tracing::info;
 
-use super::documents::{self, MATCH_FOUND, Merged};
+use super::documents::{self, Merged};
+use crate::announcement::MATCH_FOUND;
 use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
 use crate::ports::{
     Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, StoreDepth,

@@ -20,11 +20,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::announcement::{CONTENT_TYPE, EXCHANGE, PERSISTENT};
 use crate::ports::{Announcement, Away, Published, Publisher};
 use dial::{Line, dial};
 
-/// Where everything is published.
-const EXCHANGE: &str = "matching.events";
 /// Longest wait for a connection within one call; the attempt itself goes on.
 const CONNECT_WAIT: Duration = Duration::from_millis(3_200);
 /// After this an attempt to connect is given up: its peer has vanished, or forgot it, and the next
@@ -41,8 +40,6 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Seconds within which a peer that vanished is noticed, unless the URL says otherwise.
 const HEARTBEAT: u16 = 10;
-/// Survives a restart of the broker.
-const PERSISTENT: u8 = 2;
 
 /// Where the broker is.
 #[derive(Clone)]
@@ -317,7 +314,7 @@ async fn publish_all(channel: &Channel, events: &[Announcement]) -> (Vec<Publish
 async fn send(channel: &Channel, event: &Announcement) -> lapin::Result<PublisherConfirm> {
     let seconds = u64::try_from(event.created_at.as_ms().div_euclid(1_000)).unwrap_or(0);
     let properties = BasicProperties::default()
-        .with_content_type("application/json".into())
+        .with_content_type(CONTENT_TYPE.into())
         .with_delivery_mode(PERSISTENT)
         .with_message_id(event.id.to_string().into())
         .with_timestamp(seconds);

@@ -108,6 +108,14 @@ async fn refused(mut request: ServiceRequest, refusal: &ApiError) -> ServiceResp
     request.into_response(refusal.error_response())
 }
 
+/// Sees to it that an error is JSON, whoever answers it.
+pub async fn in_json<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    next.call(request).await.map(as_json)
+}
+
 /// Whether this is `POST /request`.
 fn asks(request: &ServiceRequest) -> bool {
     request.method() == Method::POST && request.path().strip_prefix(PREFIX) == Some(ASK)

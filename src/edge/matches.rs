@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::{CONFIRM_WITHIN_MS, call_and_wait};
-use super::docs::{answers::ProposalAnswered, failures, samples};
+use super::docs::{answers, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPartner};
@@ -26,7 +26,7 @@ use crate::ports::StoredMatchState;
     tag = "matching",
     request_body = ConfirmBody,
     responses(
-        (status = 200, description = "What came of it.", body = ProposalAnswered, examples(
+        (status = 200, description = "What came of it.", body = answers::ProposalAnswered, examples(
             ("First" = (
                 summary = "The first of the two confirms",
                 value = json!(samples::waiting_for_partner())
@@ -93,7 +93,7 @@ pub async fn answer(
     tag = "matching",
     params(("match_id" = Uuid, Path, description = "As the status of a request tells it.")),
     responses(
-        (status = 200, description = "How it stands.", body = MatchStatus),
+        (status = 200, description = "How it stands.", body = answers::MatchStanding),
         failures::ReadMatch,
     ),
     security(())

@@ -25,12 +25,13 @@ mod ws;
 
 use actix_cors::Cors;
 use actix_web::dev::{ServiceFactory, ServiceRequest};
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web;
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
 pub use calls::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
+pub use docs::{asyncapi, openapi};
 pub use state::{Backend, Edge, Stage};
 
 use crate::settings::Origins;
@@ -61,6 +62,8 @@ pub fn app(
         // What is somebody's own stays out of every cache; documents say otherwise themselves.
         .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
         .wrap(cors)
+        // It answers by itself those who may not call.
+        .wrap(from_fn(gate::in_json))
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -75,6 +78,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(on("GET", "/debug/actors", debug::actors))
         .service(on("GET", "/debug/tickets/{ticket_id}", debug::ticket))
         .service(on("GET", "/openapi.json", docs::document))
+        .service(on("GET", "/asyncapi.json", docs::events_document))
         .service(on("GET", "/docs", docs::page))
         .service(on("GET", "/docs/{file}", docs::file))
         .service(on("GET", "/ws", ws::connect))
@@ -117,6 +121,7 @@ fn cors(edge: &Edge) -> Cors {
     let cors = Cors::default()
         .allow_any_method()
         .allow_any_header()
+        .expose_headers([RETRY_AFTER, arrival::REQUEST_ID])
         .max_age(3_600);
     match &edge.settings.http.allowed_origins {
         Origins::Any => cors.allow_any_origin().send_wildcard(),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Backend, Edge, Stage};
-use super::wire::{Health, Readiness, Status};
+use super::wire::{Health, Liveness, Readiness};
 use crate::domain::{TicketId, Write, WriteOutcome};
 use crate::observability::Needed;
 use crate::settings::Database;
@@ -29,12 +29,9 @@ const PROBE_WITHIN_MS: u64 = 900;
     security(())
 )]
 pub async fn health(edge: web::Data<Edge>) -> HttpResponse {
-    HttpResponse::Ok().json(Health {
-        status: "healthy",
-        environment: edge.settings.environment.as_str(),
-        service: &edge.settings.app_name,
-        port: edge.port,
-    })
+    let settings = &edge.settings;
+    let environment = settings.environment.as_str();
+    HttpResponse::Ok().json(Health::new(&settings.app_name, environment, edge.port))
 }
 
 /// The process answers.
@@ -43,16 +40,11 @@ pub async fn health(edge: web::Data<Edge>) -> HttpResponse {
     path = "/livez",
     operation_id = "read_liveness",
     tag = "operations",
-    responses((
-        status = 200,
-        description = "It does.",
-        body = Status,
-        example = json!({ "status": "alive" })
-    )),
+    responses((status = 200, description = "It does.", body = Liveness)),
     security(())
 )]
 pub async fn livez() -> HttpResponse {
-    HttpResponse::Ok().json(Status { status: "alive" })
+    HttpResponse::Ok().json(Liveness::ALIVE)
 }
 
 /// New work is taken, and what is taken can be stored.
@@ -65,8 +57,7 @@ pub async fn livez() -> HttpResponse {
         (
             status = 200,
             description = "It is. What does not answer meanwhile is named.",
-            body = Readiness,
-            example = json!({ "status": "ready", "waiting_for": ["redis"] })
+            body = Readiness
         ),
         failures::Readiness,
     ),

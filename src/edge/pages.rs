@@ -38,11 +38,7 @@ static ADMIN_POLICY: LazyLock<String> = LazyLock::new(|| policy(ADMIN));
 )]
 pub async fn home(edge: web::Data<Edge>) -> HttpResponse {
     if !edge.settings.environment.is_dev() {
-        return HttpResponse::Ok().json(About {
-            service: &edge.settings.app_name,
-            description: "Matchmaking: pairs two people who want to practise together",
-            version: env!("CARGO_PKG_VERSION"),
-        });
+        return HttpResponse::Ok().json(About::new(&edge.settings.app_name));
     }
     page(PLAYGROUND, &PLAYGROUND_POLICY)
 }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::call;
-use super::docs::{answers::SessionText, failures};
+use super::docs::{answers::SessionText, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
-use super::wire::{self, ActiveSession, LeaveBody, Status};
+use super::wire::{self, ActiveSession, LeaveBody, SessionLeft};
 use crate::actors::messages::{LeaveSession, PartnerLeft};
 use crate::domain::{LeaveAnswer, SessionId};
 use crate::observability::Cause;
@@ -111,9 +111,12 @@ pub async fn read(
     tag = "sessions",
     request_body = LeaveBody,
     responses(
-        (status = 200, description = "The caller is not in it any more.", body = Status, examples(
-            ("Member" = (summary = "The caller was in it", value = json!({ "status": "left" }))),
-            ("Unknown" = (summary = "There is no such session", value = json!({ "status": "ok" }))),
+        (status = 200, description = "The caller is not in it any more.", body = SessionLeft, examples(
+            ("Member" = (summary = "The caller was in it", value = json!(samples::left()))),
+            ("Unknown" = (
+                summary = "There is no such session",
+                value = json!(samples::left_unknown())
+            )),
         )),
         failures::LeaveSession,
     ),
@@ -136,19 +139,19 @@ pub async fn leave(
         reply,
     };
     let (answer, backend) = call(&edge, command).await?;
-    let status = match answer {
-        Some(LeaveAnswer::Left) => "left",
+    let left = match answer {
+        Some(LeaveAnswer::Left) => SessionLeft::LEFT,
         Some(LeaveAnswer::NotMember) => return Err(ApiError::SessionNotFound),
         Some(LeaveAnswer::Busy) => return Err(ApiError::Busy),
         Some(LeaveAnswer::Unavailable) => return Err(ApiError::Unavailable),
         // No actor holds it: unknown, or over.
         None => match backend.records.session(session).await? {
-            Some(stored) if stored.side_of(&user.id).is_some() => "left",
+            Some(stored) if stored.side_of(&user.id).is_some() => SessionLeft::LEFT,
             Some(_) => return Err(ApiError::SessionNotFound),
             None => leave_found_again(backend, session, &user).await?,
         },
     };
-    Ok(HttpResponse::Ok().json(Status { status }))
+    Ok(HttpResponse::Ok().json(left))
 }
 
 /// Leaves a session that at most the shared store knows.
@@ -156,9 +159,9 @@ async fn leave_found_again(
     backend: &Backend,
     session: SessionId,
     user: &AuthenticatedUser,
-) -> Result<&'static str, ApiError> {
+) -> Result<SessionLeft, ApiError> {
     let Some(fallback) = &backend.fallback else {
-        return Ok("ok");
+        return Ok(SessionLeft::UNKNOWN);
     };
     let (roster, caller) = (backend.roster.clone(), user.id.clone());
     let on_left = move |partner| {
@@ -171,8 +174,8 @@ async fn leave_found_again(
         async move { roster.send(event).await.unwrap_or_default() }.boxed()
     };
     match fallback.leave(session, &user.id, Box::new(on_left)).await? {
-        Left::Done => Ok("left"),
+        Left::Done => Ok(SessionLeft::LEFT),
         Left::NotMember => Err(ApiError::SessionNotFound),
-        Left::Unknown => Ok("ok"),
+        Left::Unknown => Ok(SessionLeft::UNKNOWN),
     }
 }

@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::auth::AuthenticatedUser;
 use super::body;
 use super::calls::call;
-use super::docs::failures;
+use super::docs::{answers, failures};
 use super::error::ApiError;
 use super::state::Edge;
-use super::wire::{AskBody, Message, RequestCreated, RequestStatus};
+use super::wire::{AskBody, RequestCreated, RequestStatus, Withdrawn};
 use crate::actors::messages::{OpenTicket, WithdrawTicket};
 use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
 use crate::observability::Cause;
@@ -71,7 +71,7 @@ pub async fn open(
     tag = "matching",
     params(("request_id" = Uuid, Path, description = "The `id` of the ticket.")),
     responses(
-        (status = 200, description = "How it stands.", body = RequestStatus),
+        (status = 200, description = "How it stands.", body = answers::RequestStanding),
         failures::ReadTicket,
     ),
     security(("bearer" = []))
@@ -106,7 +106,7 @@ pub async fn status(
     tag = "matching",
     params(("request_id" = Uuid, Path, description = "The `id` of the ticket.")),
     responses(
-        (status = 200, description = "It waits no more.", body = Message),
+        (status = 200, description = "It waits no more.", body = Withdrawn),
         failures::WithdrawTicket,
     ),
     security(("bearer" = []))
@@ -127,9 +127,7 @@ pub async fn withdraw(
     };
     let (answer, backend) = call(&edge, command).await?;
     match answer {
-        Some(WithdrawAnswer::Withdrawn) => Ok(HttpResponse::Ok().json(Message {
-            message: "Match request cancelled",
-        })),
+        Some(WithdrawAnswer::Withdrawn) => Ok(HttpResponse::Ok().json(Withdrawn::MESSAGE)),
         Some(WithdrawAnswer::NotPending) => Err(ApiError::NotPending),
         Some(WithdrawAnswer::Busy) => Err(ApiError::Busy),
         Some(WithdrawAnswer::Unavailable) => Err(ApiError::Unavailable),

@@ -26,7 +26,8 @@ pub enum Needed {
 }
 
 impl Needed {
-    const ALL: [Self; 3] = [Self::PostgreSql, Self::Redis, Self::RabbitMq];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PostgreSql, Self::Redis, Self::RabbitMq];
 
     /// Its name for people.
     pub fn name(self) -> &'static str {

@@ -12,6 +12,8 @@ mod api;
 mod away;
 mod backends;
 mod browser;
+mod clients;
+mod contract;
 #[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
 mod costs;
 #[expect(

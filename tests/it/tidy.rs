@@ -22,9 +22,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The guarantees are words of the domain, and their counters are metrics.
     ("observability", &["domain", "settings"]),
     ("panics", &[]),
+    // Both who publishes it and who describes it need its exact shape.
+    ("announcement", &["domain"]),
     (
         "adapters",
-        &["domain", "ports", "settings", "observability"],
+        &[
+            "domain",
+            "ports",
+            "settings",
+            "observability",
+            "announcement",
+        ],
     ),
     ("actors", &["domain", "ports", "observability"]),
     (
@@ -36,6 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "settings",
             "observability",
             "panics",
+            "announcement",
         ],
     ),
 ];

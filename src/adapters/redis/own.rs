@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::adapters::documents::QuestionDocument;
+use crate::announcement::QuestionDocument;
 use crate::domain::{MatchId, SessionId, SessionRecord, Timestamp, UserId};
 
 /// The value under a session's own key, as JSON.

@@ -5,8 +5,8 @@ use diesel::prelude::{Insertable, Queryable, Selectable};
 use diesel::sqlite::Sqlite;
 use serde::{Deserialize, Serialize};
 
-use super::super::documents;
 use super::super::schema::{Id, matches, outbox, sessions, tickets};
+use crate::announcement;
 use crate::domain::{
     Avoided, Difficulty, Ending, EventId, MatchId, Proposal, Question, SessionRecord, Side, Ticket,
     TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
@@ -368,8 +368,8 @@ impl NewOutboxRow {
         Ok(Self {
             event_id: event.into(),
             session_id: session.id.into(),
-            routing_key: documents::MATCH_FOUND,
-            body: documents::match_found(session)?,
+            routing_key: announcement::MATCH_FOUND,
+            body: announcement::match_found(session)?,
             created_at_ms: session.opened_at.as_ms(),
             attempts: 0,
             next_try_at_ms: session.opened_at.as_ms(),

@@ -8,17 +8,17 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTI
 use actix_web_actors::ws::HandshakeError;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use utoipa::IntoResponses;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{
-    Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::ExampleBuilder,
+    Content, ContentBuilder, RefOr, Response, ResponseBuilder, example::ExampleBuilder,
 };
-use utoipa::{IntoResponses, ToSchema};
 
-use super::samples;
+use super::{problems, samples};
 use crate::domain::InvalidValue;
 use crate::edge::error::ApiError;
-use crate::edge::wire::{AskBody, ConfirmBody, LeaveBody, Problem, TokenBody};
+use crate::edge::wire::{AskBody, ConfirmBody, LeaveBody, TokenBody};
 use crate::observability::Needed;
 
 macro_rules! failures {
@@ -174,7 +174,7 @@ fn by_code(errors: impl IntoIterator<Item = ApiError>) -> BTreeMap<String, RefOr
 /// The answer with this code, with what each of `errors` looks like.
 fn response(code: u16, errors: &[ApiError]) -> Response {
     let mut response = ResponseBuilder::new().description(description(code));
-    let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name())));
+    let mut content = ContentBuilder::new().schema(Some(problems::schema(errors)));
     for error in errors {
         let answer = error.error_response();
         let headers = answer.headers().iter();

@@ -1,8 +1,10 @@
 //! The document that describes the API: OpenAPI 3.1, made from the handlers and the wire's types.
 
 pub mod answers;
+mod events;
 pub mod failures;
 mod page;
+pub mod problems;
 pub mod samples;
 mod swagger_ui;
 pub mod values;
@@ -20,9 +22,9 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi, PathItem, Ref};
 use utoipa::{Modify, OpenApi as _};
 
-pub use page::{document, file, page};
+pub use events::asyncapi;
+pub use page::{document, events_document, file, page};
 
-use super::wire::Problem;
 use super::{PREFIX, debug, matches, operations, pages, scrape, sessions, tickets, ws};
 use crate::domain::limits::{
     BODY_BYTES_MAX, HEADERS_BYTES_MAX, PATH_BYTES_MAX, REQUEST_READ_MS, SOCKET_MESSAGE_BYTES_MAX,
@@ -34,6 +36,11 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
     let text = serde_json::to_vec(&Document::openapi());
     Bytes::from(text.expect("all keys are strings"))
 });
+
+/// The text of the document that describes the API, as it is served.
+pub fn openapi() -> &'static [u8] {
+    &TEXT
+}
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -51,10 +58,17 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
         debug::actors,
         debug::ticket,
         page::document,
+        page::events_document,
         page::page,
         page::file,
     ),
-    components(schemas(Problem)),
+    components(schemas(
+        problems::Problem,
+        problems::NotFoundProblem,
+        problems::InternalProblem,
+        problems::DuplicateProblem,
+        problems::NotReadyProblem,
+    )),
     modifiers(&WhatAllShare),
     tags(
         (name = "matching", description = "Ask for a partner, and answer when one is found."),
@@ -144,7 +158,8 @@ fn overview() -> String {
     format!(
         "Pairs two people who want to practise together: ask with a difficulty and a topic, poll \
          the request or listen on the socket until a partner is found, confirm, and read the \
-         session.\n\n\
+         session. What comes by itself, on the socket and by RabbitMQ, is described in \
+         [asyncapi.json](asyncapi.json).\n\n\
          Every error is JSON with a `detail`. A path that is not known is 404, a method that is \
          not known on it 405. Bodies are read as JSON whatever their `Content-Type`, fields that \
          are not known are ignored, and a `Content-Encoding` is refused. A body has at most \

@@ -5,9 +5,10 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY,
     CROSS_ORIGIN_RESOURCE_POLICY, ContentType,
 };
-use actix_web::web;
+use actix_web::web::{self, Bytes};
 
-use super::{TEXT, failures, swagger_ui};
+use super::answers::{AsyncApiDocument, OpenApiDocument};
+use super::{TEXT, events, failures, swagger_ui};
 use crate::edge::error::ApiError;
 
 pub(super) const PAGE: &str = include_str!("../assets/docs.html");
@@ -23,14 +24,31 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     path = "/openapi.json",
     operation_id = "read_document",
     tag = "documents",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object), failures::Serving),
+    responses((status = 200, description = "OpenAPI 3.1.", body = OpenApiDocument), failures::Serving),
     security(())
 )]
 pub async fn document() -> HttpResponse {
+    json(&TEXT)
+}
+
+/// The document of what comes by itself: events on the socket, and what is published.
+#[utoipa::path(
+    get,
+    path = "/asyncapi.json",
+    operation_id = "read_events_document",
+    tag = "documents",
+    responses((status = 200, description = "AsyncAPI 3.0.", body = AsyncApiDocument), failures::Serving),
+    security(())
+)]
+pub async fn events_document() -> HttpResponse {
+    json(&events::TEXT)
+}
+
+fn json(text: &Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(ContentType::json())
         .insert_header((CACHE_CONTROL, "no-cache"))
-        .body(TEXT.clone())
+        .body(text.clone())
 }
 
 /// A page to explore this document and try it out.

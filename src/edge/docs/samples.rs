@@ -3,17 +3,21 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::announcement;
 use crate::domain::limits::Timeouts;
 use crate::domain::{
-    Difficulty, MatchId, Question, SessionId, SessionRecord, Side, Ticket, TicketId, TicketOutcome,
-    Timestamp, Topic, UserId, Wish,
+    Difficulty, ExpiryReason, MatchId, Notice, Question, SessionId, SessionRecord, Side, Ticket,
+    TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
 };
 use crate::edge::wire::{
-    ActiveSession, Declined, MatchStatus, RequestCreated, RequestStatus, SessionReady,
-    WaitingForPartner, session_text,
+    About, ActiveSession, Declined, Health, Liveness, MatchStatus, Readiness, RequestCreated,
+    RequestStatus, SessionLeft, SessionReady, Token, WaitingForPartner, Withdrawn, frame,
+    session_text,
 };
+use crate::observability::Needed;
 use crate::ports::StoredStatus;
 
+const APP_NAME: &str = "peerprep-matching-service";
 const NOW: Timestamp = Timestamp::from_ms(1_762_756_823_000);
 pub(super) const TICKET: TicketId =
     TicketId(Uuid::from_u128(0x019a_6c7e_87d8_7b42_9d3e_52f1_08c6_a7e4));
@@ -74,6 +78,17 @@ pub fn token_body() -> Value {
     json!({ "user_id": ticket().user.as_str() })
 }
 
+/// A token of nobody: its signature fits no secret.
+pub fn token() -> Value {
+    let token = [
+        "eyJhbGciOiJIUzI1NiJ9",
+        "eyJzdWIiOiJ1c2VyLTEyMyJ9",
+        "c2lnbmF0dXJl",
+    ]
+    .join(".");
+    json!(Token { token })
+}
+
 /// A ticket that waits.
 pub fn request_created() -> Value {
     json!(RequestCreated::new(&ticket(), false))
@@ -108,6 +123,11 @@ fn closed(outcome: TicketOutcome) -> Value {
     json!(RequestStatus::stored(StoredStatus::Closed(outcome)))
 }
 
+/// The answer to a withdrawal.
+pub fn withdrawn() -> Value {
+    json!(Withdrawn::MESSAGE)
+}
+
 /// The answer to the first confirmation.
 pub fn waiting_for_partner() -> Value {
     json!(WaitingForPartner::new(MATCH))
@@ -133,9 +153,107 @@ pub fn match_not_in_session() -> Value {
     json!(MatchStatus::new(None))
 }
 
+/// The answer to whoever leaves a session.
+pub fn left() -> Value {
+    json!(SessionLeft::LEFT)
+}
+
+/// The answer to whoever leaves a session that is not known.
+pub fn left_unknown() -> Value {
+    json!(SessionLeft::UNKNOWN)
+}
+
+/// What this is.
+pub fn about() -> Value {
+    json!(About::new(APP_NAME))
+}
+
+/// A server that answers.
+pub fn health() -> Value {
+    json!(Health::new(APP_NAME, "production", 8002))
+}
+
+/// A process that answers.
+pub fn alive() -> Value {
+    json!(Liveness::ALIVE)
+}
+
+/// A server that takes work.
+pub fn ready() -> Value {
+    json!(Readiness::new(&[]))
+}
+
+/// A server that takes work and waits for another one.
+pub fn ready_without() -> Value {
+    json!(Readiness::new(&[Needed::Redis]))
+}
+
 /// A session as a member sees it.
 pub fn active_session() -> Value {
     json!(ActiveSession::new(&session(), Side::First))
+}
+
+/// A partner is found, as the user of the other examples is told.
+pub fn match_found() -> Value {
+    told(&Notice::MatchFound {
+        match_id: MATCH,
+        partner: user("user-456"),
+        wish: wish(),
+        expires_at: NOW.plus_ms(Timeouts::default().confirm_window_ms),
+    })
+}
+
+/// A session can be read.
+pub fn match_ready() -> Value {
+    let session = session();
+    told(&Notice::MatchReady {
+        match_id: MATCH,
+        session: SESSION,
+        question_id: session.question.id,
+        partner: user("user-456"),
+    })
+}
+
+/// A match ended, for each reason that there is.
+pub fn expired() -> [Value; 3] {
+    [
+        ExpiryReason::ConfirmationTimeout,
+        ExpiryReason::PartnerDeclined,
+        ExpiryReason::QuestionUnavailable,
+    ]
+    .map(|reason| {
+        told(&Notice::MatchExpired {
+            match_id: MATCH,
+            reason,
+            requeued: true,
+        })
+    })
+}
+
+/// A ticket waited in vain.
+pub fn request_timeout() -> Value {
+    told(&Notice::TicketExpired { ticket: TICKET })
+}
+
+/// The partner left.
+pub fn partner_left() -> Value {
+    told(&Notice::PartnerLeft {
+        session: SESSION,
+        user: user("user-456"),
+    })
+}
+
+fn told(notice: &Notice) -> Value {
+    let text = frame(notice);
+    text.and_then(|text| serde_json::from_str(&text))
+        .unwrap_or_default()
+}
+
+/// The body that announces the session of the other examples.
+pub fn announced() -> Value {
+    let text = announcement::match_found(&session());
+    text.and_then(|text| serde_json::from_str(&text))
+        .unwrap_or_default()
 }
 
 /// A session as the shared store has it at its beginning.

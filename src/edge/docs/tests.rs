@@ -1,5 +1,7 @@
 //! The document against the rules of OpenAPI 3.1, and against the routes.
 
+mod examples;
+
 use std::collections::BTreeSet;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -102,8 +104,8 @@ fn every_reference_resolves_and_every_component_is_used() {
 
 #[test]
 fn nothing_refers_to_the_network() {
-    let text = std::str::from_utf8(&TEXT).unwrap();
-    for text in [text, super::page::PAGE, super::page::SCRIPT] {
+    let [text, events] = [&TEXT, &super::events::TEXT].map(|it| std::str::from_utf8(it).unwrap());
+    for text in [text, events, super::page::PAGE, super::page::SCRIPT] {
         assert!(!text.contains("://") && !text.contains("=\"//"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use crate::actors::board::MatchState;
 use crate::domain;
 use crate::domain::limits::{TOPIC_CHARS_MAX, USER_ID_BYTES_MAX};
 use crate::edge::wire;
-use crate::observability::BackendState;
+use crate::observability::{BackendState, Needed};
 
 /// Any character except control characters; [`char::is_control`] as a class.
 const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f]";
@@ -49,13 +49,6 @@ schemas! {
     Topic => text(Some(TOPIC_CHARS_MAX), &format!("^{}$", topic()));
     /// How a request that is not over stands.
     LiveStatus => words_of("status", [samples::request_created(), samples::request_matched()]);
-    /// How a request stands; it stays `matched` when the session has begun.
-    RequestWord => words_of("status", [
-        samples::pending(),
-        samples::matched(),
-        samples::timed_out(),
-        samples::cancelled(),
-    ]);
     /// The partner has not confirmed yet.
     WaitingWord => words_of("status", [samples::waiting_for_partner()]);
     /// The match is over.
@@ -66,19 +59,26 @@ schemas! {
     BackendWord => words(BackendState::ALL.map(|it| json!(it.label())));
     /// Where an entry of a timeline comes from.
     TimelineSource => words(wire::TIMELINE_SOURCES.map(|it| json!(it)));
-    /// The name of the status code.
-    ErrorName => words_of("error", named_problems());
-    /// The status code.
-    ErrorCode => {
-        let mut codes = words_of("status_code", named_problems());
-        codes.schema_type = Type::Integer.into();
-        codes
-    };
-}
-
-/// The codes whose errors say so in their bodies too.
-fn named_problems() -> [Value; 2] {
-    [404, 500].map(|code| json!(wire::problem(code, "")))
+    /// The request waits no more.
+    WithdrawnMessage => words_of("message", [samples::withdrawn()]);
+    /// Whether the caller was in the session, or there is no such session.
+    LeftWord => words_of("status", [samples::left(), samples::left_unknown()]);
+    /// The process answers.
+    AliveWord => words_of("status", [samples::alive()]);
+    /// The server answers.
+    HealthyWord => words_of("status", [samples::health()]);
+    /// The server takes work.
+    ReadyWord => words_of("status", [samples::ready()]);
+    /// A whole number, as text.
+    QuestionIdText => text(None, r"^-?\d+$");
+    /// Why a match ended without a session.
+    ExpiryReason => words_of("reason", samples::expired());
+    /// A server that this one needs.
+    NeededServer => words(Needed::ALL.map(|it| json!(it.label())));
+    /// A JSON Web Token: three parts in base64url.
+    SignedToken => text(None, r"^[\w-]+\.[\w-]+\.[\w-]+$");
+    /// For whom: text without control characters, of at most 255 bytes of UTF-8.
+    AskedUserId => text(None, &asked_user_id());
 }
 
 fn text(length_max: Option<usize>, pattern: &str) -> Object {
@@ -106,6 +106,13 @@ fn any_case(words: &[&str]) -> String {
     let letter = |c: char| format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase());
     let words = words.iter().map(|word| word.chars().map(letter).collect());
     format!("^({})$", words.collect::<Vec<String>>().join("|"))
+}
+
+/// A user id that is surely short enough: a pattern counts characters, of which each may have four
+/// bytes, or one where it is ASCII.
+fn asked_user_id() -> String {
+    let (ascii_max, any_max) = (USER_ID_BYTES_MAX, USER_ID_BYTES_MAX / 4);
+    format!(r"^([\u0020-\u007e]{{1,{ascii_max}}}|{PLAIN}{{1,{any_max}}})$")
 }
 
 /// A trimmed topic: it begins and ends with what is no space.
@@ -140,6 +147,11 @@ mod tests {
             prop_assert!(domain::Topic::parse(&asked).is_ok());
             let parsed = domain::Topic::parse(&answered).unwrap();
             prop_assert_eq!(parsed.as_str(), answered);
+        }
+
+        #[test]
+        fn whatever_fits_the_user_id_pattern_is_a_user_id(asked in generator(&asked_user_id())) {
+            prop_assert!(domain::UserId::parse(&asked).is_ok());
         }
 
         #[test]

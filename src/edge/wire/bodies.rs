@@ -51,6 +51,6 @@ pub struct LeaveBody {
 #[schema(examples(samples::token_body))]
 pub struct TokenBody {
     /// For whom.
-    #[schema(value_type = values::UserId)]
+    #[schema(value_type = values::AskedUserId)]
     pub user_id: String,
 }

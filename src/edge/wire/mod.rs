@@ -5,11 +5,13 @@
 mod bodies;
 mod debug;
 mod frames;
+mod service;
 mod shared;
 
 pub use bodies::{AskBody, ConfirmBody, LeaveBody, TokenBody};
 pub use debug::*;
-pub use frames::frame;
+pub use frames::{MatchExpired, MatchFound, MatchReady, PartnerLeft, RequestTimeout, frame};
+pub use service::{About, Health, Liveness, Readiness, Token};
 pub use shared::session_text;
 
 use std::num::NonZeroU8;
@@ -27,37 +29,25 @@ use crate::domain::{MatchId, Question, SessionRecord, Side, Ticket, TicketOutcom
 use crate::observability::Needed;
 use crate::ports::StoredStatus;
 
-/// A token.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Token {
-    /// The token.
-    pub token: String,
-}
-
 /// The body of every error.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct Problem {
     /// What is wrong, in one sentence.
     detail: String,
     /// With every 404 and 500: the name of the code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = values::ErrorName, required = false)]
     error: Option<&'static str>,
     /// With every 404 and 500: the code once more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = values::ErrorCode, required = false)]
     status_code: Option<u16>,
     /// With a duplicate request: the ticket that the caller holds already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub request_id: Option<Uuid>,
     /// With a duplicate request: how that ticket stands.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = values::LiveStatus, required = false)]
     pub status: Option<&'static str>,
     /// Of readiness: the servers that do not answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
     pub waiting_for: Vec<&'static str>,
 }
 
@@ -118,19 +108,11 @@ impl<'a> RequestCreated<'a> {
 }
 
 /// How a ticket stands.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(
-    samples::matched,
-    samples::pending,
-    samples::timed_out,
-    samples::cancelled
-))]
+#[derive(Debug, Serialize)]
 pub struct RequestStatus {
-    #[schema(value_type = values::RequestWord)]
     status: &'static str,
     /// There exactly where the status is `matched`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     match_id: Option<Uuid>,
 }
 
@@ -172,18 +154,36 @@ impl RequestStatus {
     }
 }
 
-/// A short message.
+/// The answer to a withdrawal.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Message {
+#[schema(examples(samples::withdrawn))]
+pub struct Withdrawn {
     /// What happened.
-    pub message: &'static str,
+    #[schema(value_type = values::WithdrawnMessage)]
+    message: &'static str,
 }
 
-/// How something stands, in one word.
+impl Withdrawn {
+    /// There is only one.
+    pub const MESSAGE: Self = Self {
+        message: "Match request cancelled",
+    };
+}
+
+/// What came of leaving a session.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Status {
-    /// The word.
-    pub status: &'static str,
+#[schema(examples(samples::left, samples::left_unknown))]
+pub struct SessionLeft {
+    /// Left, whether now or before; or ok where there is no such session.
+    #[schema(value_type = values::LeftWord)]
+    status: &'static str,
+}
+
+impl SessionLeft {
+    /// The caller was in it.
+    pub const LEFT: Self = Self { status: "left" };
+    /// There is no such session.
+    pub const UNKNOWN: Self = Self { status: "ok" };
 }
 
 /// The first confirmation's answer.
@@ -234,6 +234,7 @@ pub struct SessionReady<'a> {
     match_id: Uuid,
     session_id: Uuid,
     /// The question's id, as text.
+    #[schema(value_type = values::QuestionIdText)]
     question_id: String,
     #[schema(value_type = values::UserId)]
     partner_id: &'a str,
@@ -252,13 +253,11 @@ impl<'a> SessionReady<'a> {
 }
 
 /// How a match stands.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(samples::match_in_session, samples::match_not_in_session))]
+#[derive(Debug, Serialize)]
 pub struct MatchStatus {
     /// Whether both have confirmed and the session is readable.
     confirm_status: bool,
     /// There exactly where `confirm_status` is true.
-    #[schema(required)]
     session_id: Option<Uuid>,
 }
 
@@ -314,49 +313,6 @@ impl<'a> ActiveSession<'a> {
             session_id: session.id.0,
             partner_id: session.users[side.other().index()].as_str(),
             question: (&session.question).into(),
-        }
-    }
-}
-
-/// What this is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct About<'a> {
-    /// The value of `APP_NAME`.
-    pub service: &'a str,
-    /// What it does.
-    pub description: &'static str,
-    /// The version.
-    pub version: &'static str,
-}
-
-/// What `GET /health` answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Health<'a> {
-    /// Always healthy where it answers at all.
-    pub status: &'static str,
-    /// The value of `ENV`.
-    pub environment: &'a str,
-    /// The value of `APP_NAME`.
-    pub service: &'a str,
-    /// The port.
-    pub port: u16,
-}
-
-/// What `GET /readyz` answers while work is taken.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Readiness {
-    /// Always ready where the code is 200.
-    pub status: &'static str,
-    /// The servers that do not answer now: what needs them waits, and all else goes on.
-    pub waiting_for: Vec<&'static str>,
-}
-
-impl Readiness {
-    /// Ready, although these do not answer.
-    pub fn new(waiting_for: &[Needed]) -> Self {
-        Self {
-            status: "ready",
-            waiting_for: waiting_for.iter().map(|it| it.label()).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The upgrade, and the actor of one user's socket.
 
+pub mod codes;
 mod oversize;
 mod parts;
 pub mod places;
@@ -49,8 +50,6 @@ use oversize::Oversize;
 use parts::{Fault, Parts};
 use places::SocketPlace;
 
-/// The token is bad, or has expired.
-const CLOSE_UNAUTHORIZED: u16 = 4401;
 /// Longest time for which a timer is set at once.
 const LONGEST_TIMER: Duration = Duration::from_secs(24 * 3_600);
 
@@ -69,7 +68,7 @@ pub(super) struct ConnectQuery {
     operation_id = "open_socket",
     tag = "socket",
     responses(
-        (status = 101, description = "The socket is open."),
+        (status = 101, description = "The socket is open. What is told on it stands in `asyncapi.json`."),
         failures::Connect,
     ),
     security(("token" = []), ("bearer" = []))
@@ -185,7 +184,7 @@ impl WsActor {
         self.lives_for -= step;
         ctx.run_later(step, |actor, ctx| {
             if actor.lives_for.is_zero() {
-                Self::close(ctx, CloseCode::Other(CLOSE_UNAUTHORIZED));
+                Self::close(ctx, codes::UNAUTHORIZED);
             } else {
                 actor.expire_later(ctx);
             }
@@ -341,9 +340,7 @@ impl Actor for RefusedSocket {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.close(Some(CloseReason::from(CloseCode::Other(
-            CLOSE_UNAUTHORIZED,
-        ))));
+        ctx.close(Some(CloseReason::from(codes::UNAUTHORIZED)));
         ctx.stop();
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::looks::{Ways, awaits, shared_neighbours, waiting_for};
 use crate::harness::*;
-use crate::servers::{self, Collaboration};
+use crate::servers;
 
 /// The port opens after 2 s at the latest; a debug build on a busy machine takes its time as well.
 const OPENS_WITHIN: Duration = Duration::from_secs(4);
@@ -66,7 +66,7 @@ async fn a_server_that_starts_before_all_others_says_what_it_waits_for_and_goes_
     ways.rabbitmq.open();
     awaits(&server, 200, &[]).await;
     assert_eq!(server.metric(&up("rabbitmq")).await, 1.0);
-    let mut collaboration = Collaboration::listen(&events).await.expect("it is up");
+    let mut collaboration = hear(&events).await.expect("it is up");
     let event: Value = serde_json::from_str(&collaboration.bodies(1).await[0]).expect("JSON");
     assert_eq!(event["session_id"], session);
 }

@@ -41,7 +41,7 @@ pub async fn within_time<T>(limit: Duration, what: &str, work: impl Future<Outpu
 /// The collaboration service at this broker, its queue bound. The exchange is the server's, and may not
 /// be there yet.
 pub async fn listening(broker: &str) -> Collaboration {
-    let bound = async || Collaboration::listen(broker).await.ok();
+    let bound = async || hear(broker).await.ok();
     eventually("the queue is bound", bound).await
 }
 

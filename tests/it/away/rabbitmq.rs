@@ -10,7 +10,7 @@ use futures_util::future::join;
 
 use super::looks::{awaits, holds, redis_at, shared_neighbours};
 use crate::harness::*;
-use crate::servers::{self, Collaboration, Own, RabbitMq};
+use crate::servers::{self, Own, RabbitMq};
 
 /// Rows of the outbox that wait, of one session or of all.
 pub const WAITING_ROWS: &str = "SELECT count(*) AS rows FROM outbox WHERE sent_at_ms IS NULL";
@@ -50,7 +50,7 @@ impl Inbox {
     /// when its event comes.
     async fn fill(&self, url: &str, mut redis: MultiplexedConnection) {
         loop {
-            let Ok(mut collaboration) = Collaboration::listen(url).await else {
+            let Ok(mut collaboration) = hear(url).await else {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
@@ -208,7 +208,7 @@ async fn an_event_that_no_queue_takes_waits_and_comes_once_the_queue_is_declared
     })
     .await;
 
-    let mut collaboration = Collaboration::listen(&url).await.expect("it is up");
+    let mut collaboration = hear(&url).await.expect("it is up");
     let bodies = collaboration.bodies(2).await;
 
     for told in [first, second] {
@@ -231,7 +231,7 @@ async fn an_event_that_was_sent_is_removed_after_its_retention() {
         .await;
     // Then the exchange is declared, and the queue can be bound.
     awaits(&server, 200, &[]).await;
-    let mut collaboration = Collaboration::listen(&url).await.expect("it is up");
+    let mut collaboration = hear(&url).await.expect("it is up");
     let told = lifecycle(&server, 1).await;
     let sent_by = Instant::now();
     assert_fields(&told, &collaboration.bodies(1).await[0]);

@@ -9,6 +9,8 @@ use awc::http::header::{self, HeaderMap};
 use awc::{Client, Connector};
 use serde_json::Value;
 
+use crate::contract;
+
 /// One client and the server's present address; clones share both.
 #[derive(Clone)]
 pub struct Api {
@@ -125,7 +127,13 @@ impl Request {
     /// Sends it; the text says why there is no answer.
     pub async fn try_send(self) -> Result<Reply, String> {
         let what = format!("{} {}", self.method, self.path);
+        let is_preflight = self.method == Method::OPTIONS
+            && self
+                .headers
+                .iter()
+                .any(|(name, _)| *name == "access-control-request-method");
         let url = self.api.url(&self.path);
+        let method = self.method.clone();
         let mut request = self.api.client.request(self.method, url).no_decompress();
         for (name, value) in self.headers {
             request = request.append_header((name, value));
@@ -139,12 +147,10 @@ impl Request {
             .limit(64 * 1024 * 1024)
             .await
             .map_err(|problem| problem.to_string())?;
-        Ok(Reply::new(
-            what,
-            response.status().as_u16(),
-            response.headers().clone(),
-            &body,
-        ))
+        let status = response.status().as_u16();
+        let reply = Reply::new(what, status, response.headers().clone(), &body);
+        reply.assert_documented(method.as_str(), &self.path, is_preflight);
+        Ok(reply)
     }
 }
 
@@ -175,6 +181,19 @@ impl Reply {
             text,
             json,
         }
+    }
+
+    /// Asserts that the server's own document says that this may be answered.
+    #[track_caller]
+    pub fn assert_documented(&self, method: &str, target: &str, is_preflight: bool) {
+        contract::assert_documented(contract::Answer {
+            method,
+            target,
+            is_preflight,
+            status: self.status,
+            headers: &self.headers,
+            text: &self.text,
+        });
     }
 
     /// One header as text.

@@ -30,17 +30,20 @@
 //! - [`scenes`]: a matched pair, an open session.
 //! - [`eventually`]: awaits a condition; nothing here sleeps for luck.
 //! - [`Database`]: a server's rows, read and changed behind its back.
+//! - [`hear`]: what comes over RabbitMQ. It and every [`Reply`] and [`Socket`] fail where the server
+//!   says something that is not in its own documents ([`crate::contract`]).
 //! - [`Backends`]: what the server keeps its state in. `Server::start` and `Server::with` take
 //!   [`Backends::under_test`], so the whole suite runs again elsewhere without a changed test;
 //!   a test about the embedded default alone says [`Options::on`]`(Backends::Embedded)`, one about
 //!   the real ones alone `Backends::real()`, and one that kills a server of its own
 //!   `Neighbours { database, number, vhost }` (see [`crate::servers`]).
 
+mod announced;
 mod backends;
 mod clock;
 mod database;
 mod http;
-mod output;
+pub mod output;
 mod raw;
 pub mod scenes;
 mod server;
@@ -52,6 +55,7 @@ mod user;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub use announced::hear;
 pub use awc::http::Method;
 pub use backends::{Backends, Neighbours};
 pub use clock::{unix_now, unix_seconds};

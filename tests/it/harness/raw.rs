@@ -14,6 +14,8 @@ use super::{Api, PATIENCE, Reply, User};
 pub struct Raw {
     stream: TcpStream,
     received: Vec<u8>,
+    /// Method and target of what was asked last.
+    asked: Option<(String, String)>,
 }
 
 impl Raw {
@@ -38,6 +40,7 @@ impl Raw {
         Self {
             stream,
             received: Vec::new(),
+            asked: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl Raw {
 
     /// Sends `bytes`; a server that closed already has heard enough, so that is no failure.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.asked = request_line(bytes.as_ref()).or(self.asked.take());
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
@@ -130,12 +134,11 @@ impl Raw {
         while self.received.len() < length && self.read_some().await {}
         let length = length.min(self.received.len());
         let body: Vec<u8> = self.received.drain(..length).collect();
-        Some(Reply::new(
-            "a raw request".to_owned(),
-            status,
-            headers,
-            &body,
-        ))
+        let reply = Reply::new("a raw request".to_owned(), status, headers, &body);
+        if let Some((method, target)) = &self.asked {
+            reply.assert_documented(method, target, false);
+        }
+        Some(reply)
     }
 
     async fn read_some(&mut self) -> bool {
@@ -173,6 +176,15 @@ pub fn frame(last: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend([0; 4]);
     frame.extend(payload);
     frame
+}
+
+/// Method and target, where these bytes begin with those of a request to this server.
+fn request_line(bytes: &[u8]) -> Option<(String, String)> {
+    let line = bytes.split(|byte| *byte == b'\r').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let (method, target) = (words.next()?, words.next()?);
+    let is_one = words.next()?.starts_with("HTTP/1.") && target.starts_with('/');
+    is_one.then(|| (method.to_owned(), target.to_owned()))
 }
 
 fn parse_head(head: &str) -> (u16, HeaderMap) {

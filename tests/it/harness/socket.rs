@@ -11,7 +11,8 @@ use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Api, PATIENCE};
+use super::{Api, PATIENCE, Reply};
+use crate::contract;
 
 /// An open socket; dropping it closes the connection.
 pub struct Socket {
@@ -26,6 +27,10 @@ struct Seen {
     taken: Vec<bool>,
     pings: usize,
     closed: Option<u16>,
+    /// Whether the client closed, which the server answers in kind.
+    has_closed: bool,
+    /// What came that is not in the document.
+    undocumented: Vec<String>,
 }
 
 /// What `expect_close` shows for a connection that ended without a close frame.
@@ -38,10 +43,18 @@ impl Socket {
         for &(name, value) in headers {
             request = request.header(name, value);
         }
-        let (_, framed) = request
+        let (answer, framed) = request
             .connect()
             .await
             .unwrap_or_else(|problem| panic!("no socket: {problem}"));
+        let status = answer.status().as_u16();
+        let reply = Reply::new(
+            "the handshake".to_owned(),
+            status,
+            answer.headers().clone(),
+            b"",
+        );
+        reply.assert_documented("GET", path, false);
 
         let seen = Rc::new(RefCell::new(Seen::default()));
         let (outgoing, commands) = mpsc::unbounded_channel();
@@ -137,6 +150,9 @@ impl Socket {
 
     /// Sends any message; one to a closed connection goes nowhere.
     pub fn send(&self, message: Message) {
+        if matches!(message, Message::Close(_)) {
+            self.seen.borrow_mut().has_closed = true;
+        }
         let _ = self.outgoing.send(message);
     }
 
@@ -152,6 +168,14 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.task.abort();
+        let seen = self.seen.borrow();
+        if !std::thread::panicking() {
+            assert!(
+                seen.undocumented.is_empty(),
+                "{}",
+                seen.undocumented.join("\n")
+            );
+        }
     }
 }
 
@@ -161,6 +185,8 @@ impl Seen {
             let text = String::from_utf8_lossy(text);
             Value::String(format!("not JSON ({problem}): {text}"))
         });
+        self.undocumented
+            .extend(contract::check_event(&event).err());
         self.events.push(event);
         self.taken.push(false);
     }
@@ -185,7 +211,11 @@ async fn run(
             frame = framed.next() => match take_frame(frame.and_then(Result::ok), &seen) {
                 Ok(answer) => answer,
                 Err(code) => {
-                    seen.borrow_mut().closed = Some(code);
+                    let mut seen = seen.borrow_mut();
+                    seen.closed = Some(code);
+                    if !seen.has_closed && !contract::knows_close_code(code) {
+                        seen.undocumented.push(format!("closed with {code}"));
+                    }
                     return;
                 }
             },

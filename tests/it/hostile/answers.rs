@@ -1,5 +1,9 @@
 //! What a server answered on one connection, as bytes.
 
+use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::contract;
+
 /// One answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -16,6 +20,32 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(given, _)| given == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Asserts that the server's own document says that this may be answered to a request of sound form.
+    #[track_caller]
+    pub fn assert_documented(&self, request: &[u8]) {
+        let head = String::from_utf8_lossy(request);
+        let head = head.split("\r\n\r\n").next().unwrap_or_default();
+        let mut words = head.split(' ');
+        let (method, target) = (words.next(), words.next());
+        let asks = head
+            .to_lowercase()
+            .contains("\naccess-control-request-method:");
+        let pairs = self.headers.iter().filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name.as_str()).ok()?;
+            Some((name, HeaderValue::from_str(value).ok()?))
+        });
+        let mut headers = HeaderMap::new();
+        pairs.for_each(|(name, value)| headers.append(name, value));
+        contract::assert_documented(contract::Answer {
+            method: method.unwrap_or_default(),
+            target: target.unwrap_or_default(),
+            is_preflight: method == Some("OPTIONS") && asks,
+            status: self.status,
+            headers: &headers,
+            text: &self.body,
+        });
     }
 }
 

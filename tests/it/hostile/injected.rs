@@ -7,7 +7,7 @@ use deadpool_redis::redis::{self, FromRedisValue};
 use matchmaker::domain::Topic;
 
 use crate::harness::*;
-use crate::servers::{Collaboration, Conduct, Stub};
+use crate::servers::{Conduct, Stub};
 
 /// Topics that mean something in SQL, Redis, AMQP, a shell, HTML, JSON, Prometheus, paths or a log.
 const TOPICS: [&str; 14] = [
@@ -45,7 +45,7 @@ async fn what_is_code_elsewhere_is_text_everywhere() {
         .with("LOG_FORMAT", "json")
         .start()
         .await;
-    let listening = Collaboration::listen(&neighbours.vhost.url()).await;
+    let listening = hear(&neighbours.vhost.url()).await;
     let mut collaboration = listening.expect("the exchange is there");
     let client = redis::Client::open(backends.redis_url()).expect("a URL of Redis");
     let connected = client.get_multiplexed_async_connection().await;

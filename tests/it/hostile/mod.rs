@@ -120,6 +120,9 @@ async fn attack(server: &Server, inputs: Vec<Input>) -> Vec<Answer> {
         "{}: {answers:#?}",
         shown(&together)
     );
+    for (input, answer) in sound.iter().zip(&answers) {
+        answer.assert_documented(&input.bytes);
+    }
     // Some answers end the connection: whoever came behind them tries again.
     for input in &sound[answers.len()..] {
         let answered = sent(server, &input.bytes, false).await;
@@ -129,6 +132,9 @@ async fn attack(server: &Server, inputs: Vec<Input>) -> Vec<Answer> {
             "{}: {answered:#?}",
             shown(&input.bytes)
         );
+        for answer in &answered {
+            answer.assert_documented(&input.bytes);
+        }
         answers.extend(answered);
     }
     for input in others {

@@ -15,11 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Collaboration {
     _connection: Connection,
     consumer: Consumer,
+    check: Check,
 }
+
+/// What looks at every message; panics where one is not as it must be.
+type Check = fn(&BasicProperties, &str);
 
 impl Collaboration {
     /// Connects, declares and consumes.
     pub async fn listen(url: &str) -> lapin::Result<Self> {
+        Self::listen_and_check(url, |_, _| ()).await
+    }
+
+    /// The same, with a look at every message that comes.
+    pub async fn listen_and_check(url: &str, check: Check) -> lapin::Result<Self> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         let durable = QueueDeclareOptions {
@@ -49,6 +58,7 @@ impl Collaboration {
         Ok(Self {
             _connection: connection,
             consumer,
+            check,
         })
     }
 
@@ -58,6 +68,7 @@ impl Collaboration {
         let delivery = delivery.expect("a message comes in time")?.ok()?;
         delivery.ack(BasicAckOptions::default()).await.ok()?;
         let body = String::from_utf8(delivery.data.clone()).expect("it is text");
+        (self.check)(&delivery.properties, &body);
         Some((delivery.properties.clone(), body))
     }
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 
 use crate::harness::*;
-use crate::servers::Collaboration;
 
 use super::super::rabbitmq::{WAITING_ROWS, rows};
 use super::super::{BACK_WITHIN, counter, nothing_broken};
@@ -64,10 +63,7 @@ impl Case {
         let site = Site::of(self.whom, &self.fault).await;
         // The queue stays, as the real one does, and takes what is published.
         let events = site.neighbours.vhost.url();
-        eventually("the exchange is there", async || {
-            Collaboration::listen(&events).await.ok()
-        })
-        .await;
+        eventually("the exchange is there", async || hear(&events).await.ok()).await;
         let conditions = Conditions::default();
         let couples: Vec<Couple> = (0..COUPLES)
             .map(|number| {
@@ -220,9 +216,7 @@ async fn all_is_found(site: &Site, meetings: &[Meeting]) {
     let sessions: BTreeSet<&str> = meetings.iter().map(|it| it.session.as_str()).collect();
     assert_eq!(sessions.len(), meetings.len(), "no session was given twice");
     let mut announced = BTreeSet::new();
-    let mut collaboration = Collaboration::listen(&site.neighbours.vhost.url())
-        .await
-        .expect("it is up");
+    let mut collaboration = hear(&site.neighbours.vhost.url()).await.expect("it is up");
     while announced.len() < sessions.len() {
         let body = collaboration.bodies(1).await.remove(0);
         let event: Value = serde_json::from_str(&body).expect("JSON");
