@@ -88,7 +88,7 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
     let traces = settings.traces.as_ref().map(start_traces).transpose()?;
     let io = io_runtime()?;
     let broken = panics::watch();
-    let mut told = Instant::now();
+    let mut told = None;
     let served = actix_rt::System::new().block_on(async {
         let mut orders = Orders::listen()?;
         // A start may last: whatever is waited for, an order to stop is followed.
@@ -104,14 +104,14 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
             () = orders.stop() => {}
             () = broken.notified() => return Err(panicked()),
         }
-        told = Instant::now();
+        told = Some(Instant::now());
         running.stop().await;
         info!("stopped");
         Ok(())
     });
     if let Some(traces) = traces {
-        let left = TRACED_WITHIN.saturating_sub(told.elapsed());
-        traces.stop(left.min(LAST_SPANS));
+        let took = told.map_or(Duration::ZERO, |told| told.elapsed());
+        traces.stop(TRACED_WITHIN.saturating_sub(took).min(LAST_SPANS));
     }
     // Whatever still runs there belongs to callers who are gone; every write has been answered.
     io.shutdown_background();

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use metrics::counter;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Caller, SessionActor, SessionFact, Stage};
 use crate::actors::board::MatchView;
@@ -161,6 +161,7 @@ impl SessionActor {
             self.token = Some(lent);
         }
         self.core.board.put_match(self.match_id, MatchView::Opening);
+        self.tries = self.tries.saturating_add(1);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
         let pick = async move { questions.pick(&wish, token.as_ref()).await };
@@ -181,14 +182,19 @@ impl SessionActor {
         fact: impl FnOnce(Option<T>) -> SessionFact + Send + 'static,
     ) {
         let (inbox, match_id) = (self.inbox.clone(), self.match_id);
-        let cause = Cause::current();
+        let (cause, is_first) = (Cause::current(), self.tries <= 1);
         self.core.io.spawn(cause.clone().within(async move {
             let mut span = cause.step(name);
             let answer = span.cause().clone().within(call).await;
             if let Err(away) = &answer {
                 span.fail(away);
                 counter!(OPENINGS_FAILED, "step" => step).increment(1);
-                warn!(%match_id, step, "match {match_id} waits, because {away}");
+                // Once for each match: it is tried again twice a second and more.
+                if is_first {
+                    warn!(%match_id, step, "match {match_id} waits, because {away}");
+                } else {
+                    debug!(%match_id, step, "match {match_id} still waits, because {away}");
+                }
             }
             drop(span);
             inbox.report(fact(answer.ok()));

@@ -35,6 +35,8 @@ pub struct SessionActor {
     last_to_confirm: Side,
     /// The newest token of either of the two; lent to look for the question.
     token: Option<BearerToken>,
+    /// How often the opening of the session was tried.
+    tries: u32,
     /// The last request to confirm: the session is opened for it.
     opens_for: Cause,
     /// What is counted when the write under way is stored.
@@ -112,6 +114,7 @@ impl SessionActor {
             permit,
             last_to_confirm: Side::First,
             token: None,
+            tries: 0,
             opens_for: Cause::NONE,
             counted: None,
             decided: None,

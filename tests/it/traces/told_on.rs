@@ -127,6 +127,8 @@ async fn every_line_of_the_log_names_the_request_that_led_to_it() {
     })
     .await;
 
+    let last = async || lines(&server, "became session").pop();
+    let opened = eventually("all of it is written", last).await;
     let answered = |request: &str| {
         let mut answered = lines(&server, "answered").into_iter();
         answered.find(|line| line["request_id"] == request)
@@ -140,8 +142,7 @@ async fn every_line_of_the_log_names_the_request_that_led_to_it() {
         assert_eq!(said[0]["request_id"], "bob-confirms", "{}", said[0]);
         assert_eq!(said[0]["trace_id"], BOB_CONFIRMS[0], "{}", said[0]);
     }
-    let opened = lines(&server, "became session");
-    assert!(opened[0]["request_id"].is_string(), "{}", opened[0]);
+    assert!(opened["request_id"].is_string(), "{opened}");
     for line in lines(&server, "listening on") {
         assert_eq!(
             line.get("request_id"),
