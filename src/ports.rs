@@ -3,6 +3,7 @@
 //! Every implementation of a port passes the same tests.
 
 mod history;
+mod timeline;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::domain::{
 };
 
 pub use history::{History, Mark, Past, Removed};
+pub use timeline::{PastAnnouncement, PastMatch, PastSession, StoredPast, Timelines};
 
 /// The time of day. Never runs backwards within one process, nor behind what is stored.
 pub trait Clock: Send + Sync + 'static {
@@ -41,6 +43,20 @@ pub trait Store: Send + Sync + 'static {
     fn is_stuck(&self) -> bool {
         false
     }
+
+    /// How many writes have no outcome yet.
+    fn depth(&self) -> StoreDepth;
+}
+
+/// How many writes a store has taken that have no outcome yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreDepth {
+    /// The store's name for machines.
+    pub backend: &'static str,
+    /// Those that somebody waits for until a deadline.
+    pub urgent: usize,
+    /// Those that follow from what was stored, or from time.
+    pub patient: usize,
 }
 
 /// A backend cannot be reached or does not answer in time; trying again later may help.
@@ -268,6 +284,20 @@ pub trait QueueMirror: Send + Sync + 'static {
     /// Takes note of a change and returns at once. Changes are written together a moment later, so a
     /// ticket that waits only for that moment is never written.
     fn note(&self, change: QueueChange);
+
+    /// How well it does.
+    fn state(&self) -> MirrorState {
+        MirrorState::default()
+    }
+}
+
+/// How well a mirror does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MirrorState {
+    /// Changes that it has not been told.
+    pub behind: usize,
+    /// Tickets of it that were found missing, or there although they do not wait, since the start.
+    pub differences: u64,
 }
 
 /// An announcement that has not been sent.

@@ -137,6 +137,9 @@ pub struct Bystanders {
     /// More people with open sockets on which nothing happens
     #[arg(long, value_name = "SOCKETS", default_value_t = 0)]
     pub idle_sockets: usize,
+    /// Operators who each read the metrics and the state of the actors once a second
+    #[arg(long, value_name = "OPERATORS", default_value_t = 0)]
+    pub operators: usize,
 }
 
 /// Whole lifecycles, among whom, and how they come.
@@ -164,7 +167,8 @@ pub struct Load {
     pub warm_up: f64,
     #[command(flatten)]
     pub traffic: Traffic,
-    /// In each run measure a server without --waiting and --idle-sockets as well, for the ratio
+    /// In each run measure a server without --operators as well, for the ratio; where there are none,
+    /// without --waiting and --idle-sockets
     #[arg(long)]
     pub and_without: bool,
     /// Repeat everything, each time on a new server, and print medians
@@ -291,7 +295,18 @@ impl CommandLine {
 impl Bystanders {
     /// Whether nobody is.
     pub fn are_none(&self) -> bool {
-        self.waiting == 0 && self.idle_sockets == 0
+        self.waiting == 0 && self.idle_sockets == 0 && self.operators == 0
+    }
+
+    /// Those without whom a load is to be measured as well: the operators, where there are some.
+    pub fn fewer(&self) -> Self {
+        match self.operators {
+            0 => Self::default(),
+            _ => Self {
+                operators: 0,
+                ..*self
+            },
+        }
     }
 }
 

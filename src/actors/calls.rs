@@ -29,6 +29,11 @@ impl<C> Calls<C> {
         call
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The caller, who is to be answered now.
     pub fn take(&mut self, call: CallId) -> Option<C> {
         self.waiting.remove(&call)

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::board::Board;
+use super::decisions::Decision;
 use super::inbox::Inbox;
 use super::messages::RosterFact;
 use crate::domain::bucket::MatchIds;
@@ -80,8 +81,14 @@ impl Core {
         }
     }
 
+    /// Remembers a decision for whoever asks why a ticket is where it is.
+    pub(super) fn decided(&self, ticket: TicketId, what: Decision) {
+        self.board.decisions.note(self.now(), ticket, what);
+    }
+
     /// Tells the board and the roster that a ticket's life ended.
     pub(super) fn closed(&self, ticket: TicketId, user: UserId, outcome: TicketOutcome) {
+        self.decided(ticket, Decision::Closed(outcome));
         self.ports.mirror.note(QueueChange::Gone(ticket));
         self.board.remove_ticket(ticket);
         let fact = RosterFact::Closed {
@@ -94,6 +101,7 @@ impl Core {
 
     /// Tells the board and the roster that a ticket was closed and another opened.
     pub(super) fn replaced(&self, old: TicketId, new: Ticket) {
+        self.decided(old, Decision::ReplacedBy(new.id));
         self.ports.mirror.note(QueueChange::Gone(old));
         self.board.remove_ticket(old);
         self.board.put_ticket(new.id, &new.user, None);

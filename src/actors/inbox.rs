@@ -8,6 +8,7 @@ use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::domain::{Breach, Guarantee};
+use crate::observability::{Cause, Entered};
 
 /// Sends facts to one actor from any thread.
 ///
@@ -15,7 +16,21 @@ use crate::domain::{Breach, Guarantee};
 /// two actors wait for each other. The channel has no bound of its own: each ticket, match and
 /// session has one write in flight, and their number is bounded.
 #[derive(Debug)]
-pub struct Inbox<E>(UnboundedSender<E>);
+pub struct Inbox<E>(UnboundedSender<Caused<E>>);
+
+/// A fact, and the request that led to it.
+#[derive(Debug)]
+pub struct Caused<E> {
+    cause: Cause,
+    fact: E,
+}
+
+impl<E> Caused<E> {
+    /// The fact; what is done about it until the guard is dropped is done for its request.
+    pub fn enter(self) -> (E, Entered) {
+        (self.fact, self.cause.enter())
+    }
+}
 
 impl<E> Clone for Inbox<E> {
     fn clone(&self) -> Self {
@@ -32,7 +47,8 @@ impl<E> Inbox<E> {
 
     /// Reports a fact. An actor that is gone has nobody left to whom the fact matters.
     pub fn report(&self, fact: E) {
-        let _ = self.0.send(fact);
+        let cause = Cause::current();
+        let _ = self.0.send(Caused { cause, fact });
     }
 }
 
@@ -41,11 +57,11 @@ impl<E> Inbox<E> {
 /// The actor is woken by a stream, and takes what has come by itself before it looks at a command:
 /// then a caller who was told something can never overtake the fact behind it.
 #[derive(Debug)]
-pub struct Facts<E>(Rc<RefCell<UnboundedReceiver<E>>>);
+pub struct Facts<E>(Rc<RefCell<UnboundedReceiver<Caused<E>>>>);
 
 impl<E: 'static> Facts<E> {
     /// The next fact, if one has come.
-    pub fn take(&self) -> Option<E> {
+    pub fn take(&self) -> Option<Caused<E>> {
         self.0.borrow_mut().try_recv().ok()
     }
 
@@ -60,7 +76,7 @@ impl<E: 'static> Facts<E> {
     /// Wakes the actor with each fact that it has not taken itself.
     pub fn wake<A>(&self, ctx: &mut Context<A>)
     where
-        A: Actor<Context = Context<A>> + StreamHandler<E>,
+        A: Actor<Context = Context<A>> + StreamHandler<Caused<E>>,
     {
         let receiver = Rc::clone(&self.0);
         ctx.add_stream(stream::poll_fn(move |cx| {
@@ -72,6 +88,7 @@ impl<E: 'static> Facts<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observability::RequestId;
 
     #[test]
     fn facts_come_out_in_the_order_in_which_they_were_reported() {
@@ -82,11 +99,25 @@ mod tests {
         other.report(2);
         inbox.report(3);
 
-        assert_eq!(
-            [facts.take(), facts.take(), facts.take()],
-            [Some(1), Some(2), Some(3)]
-        );
-        assert_eq!(facts.take(), None);
+        let taken = std::iter::from_fn(|| facts.take()).map(|taken| taken.fact);
+        assert_eq!(taken.collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_fact_is_taken_in_for_the_request_for_which_it_was_reported() {
+        let (inbox, facts) = Inbox::new();
+        let request = RequestId::fresh();
+        {
+            let _entered = Cause::of_request(request.clone(), None, None).enter();
+            inbox.report(());
+        }
+        inbox.report(());
+
+        let seen = std::iter::from_fn(|| facts.take()).map(|taken| {
+            let ((), _entered) = taken.enter();
+            Cause::current().is_for(&request)
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use actix::{Addr, Message, Recipient};
 use tokio::sync::oneshot;
 
 use super::session::SessionActor;
+use crate::domain::bucket::{Listed, Standing};
 use crate::domain::{
-    AskAnswer, LeaveAnswer, MatchId, Notice, ProposalAnswer, SessionId, Ticket, TicketId,
-    TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
+    AskAnswer, BucketKey, LeaveAnswer, MatchId, Notice, Place, ProposalAnswer, SessionId, Ticket,
+    TicketId, TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
+use crate::observability::Cause;
 use crate::ports::BearerToken;
 
 /// Where an answer goes. Whoever waits for it may have gone.
@@ -28,6 +30,8 @@ pub struct OpenTicket {
     pub user: UserId,
     /// What for.
     pub wish: Wish,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -43,6 +47,8 @@ pub struct WithdrawTicket {
     pub user: UserId,
     /// Which ticket.
     pub ticket: TicketId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -62,6 +68,8 @@ pub struct AnswerProposal {
     pub confirmed: bool,
     /// The caller's token, lent to look for a question.
     pub token: BearerToken,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -77,6 +85,8 @@ pub struct LeaveSession {
     pub user: UserId,
     /// Which session.
     pub session: SessionId,
+    /// The request that this is for.
+    pub cause: Cause,
     /// When the caller stops waiting; nothing is begun after that.
     pub deadline: Timestamp,
     /// Where the answer goes.
@@ -116,6 +126,32 @@ pub struct CloseSockets;
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub struct CountTickets;
+
+/// Query: how a ticket stands in its bucket. Answered with `None` where it is not there.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ExplainTicket {
+    /// The bucket.
+    pub bucket: BucketKey,
+    /// The ticket.
+    pub ticket: TicketId,
+    /// Where the answer goes.
+    pub reply: Reply<Option<Standing>>,
+}
+
+/// Query: who waits in a bucket. Answered with `None` where it has no actor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ListQueue {
+    /// The bucket.
+    pub bucket: BucketKey,
+    /// Those behind this place only.
+    pub after: Option<Place>,
+    /// That many at most.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub reply: Reply<Option<Vec<Listed>>>,
+}
 
 /// Command to a socket.
 #[derive(Debug, Clone, Message)]

@@ -7,9 +7,11 @@
 //! dropped, and are always looked at before the next command. What is stored is published on the
 //! [`Board`](board::Board), from which HTTP reads are answered.
 
+mod asked;
 pub mod board;
 mod calls;
 mod core;
+pub mod decisions;
 mod inbox;
 pub mod matchmaker;
 pub mod messages;

@@ -18,6 +18,11 @@ impl LentTokens {
         }
     }
 
+    /// Whether nobody wants any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// From now on the tokens of these are wanted.
     pub(super) fn want(&self, users: [&UserId; 2]) {
         for user in users {

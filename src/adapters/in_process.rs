@@ -10,7 +10,8 @@ use super::documents::{self, Merged};
 use crate::announcement::MATCH_FOUND;
 use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
 use crate::ports::{
-    Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
+    Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, StoreDepth,
+    WriteDone,
 };
 
 /// Session texts in memory, each until its session's time is over.
@@ -76,6 +77,10 @@ impl<S: Store> Store for Announcing<S> {
             done(outcome);
         };
         self.store.submit(write, deadline, Box::new(tell));
+    }
+
+    fn depth(&self) -> StoreDepth {
+        self.store.depth()
     }
 }
 

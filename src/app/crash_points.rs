@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::ports::{
     Announcement, Away, BearerToken, Outbox, OutboxBacklog, Ports, Published, Publisher, Questions,
-    SharedSessions, Store, WriteDone,
+    SharedSessions, Store, StoreDepth, WriteDone,
 };
 
 /// Which place that is, if any.
@@ -197,6 +197,10 @@ impl Store for Crashing<dyn Store> {
             done(outcome);
         });
         self.inner.submit(write, deadline, done);
+    }
+
+    fn depth(&self) -> StoreDepth {
+        self.inner.depth()
     }
 }
 

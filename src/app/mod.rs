@@ -12,18 +12,26 @@ pub use recovery::recover;
 pub use serving::{Running, start};
 
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use self::orders::Orders;
 use crate::adapters::QuestionsError;
+use crate::adapters::http::{HttpCalls, HttpCollector};
 use crate::adapters::store::{PostgresOpenError, StoreOpenError};
-use crate::observability;
+use crate::observability::{self, Traces};
 use crate::panics;
 use crate::ports::Away;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::startup::{FILES_BESIDE_SOCKETS, OpenFileLimitTooLow, raise_open_file_limit};
+
+/// The last spans are on their way this long after the server was told to stop, or lost.
+const TRACED_WITHIN: Duration = Duration::from_millis(9_750);
+/// Longest time for that where everything else took less.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Why the server could not start, or had to stop; one clear sentence each.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +85,10 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
             needed, "only {limit} files may be open, which is not enough for MAX_SOCKETS"
         );
     }
+    let traces = settings.traces.as_ref().map(start_traces).transpose()?;
     let io = io_runtime()?;
     let broken = panics::watch();
+    let mut told = None;
     let served = actix_rt::System::new().block_on(async {
         let mut orders = Orders::listen()?;
         // A start may last: whatever is waited for, an order to stop is followed.
@@ -94,13 +104,28 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
             () = orders.stop() => {}
             () = broken.notified() => return Err(panicked()),
         }
+        told = Some(Instant::now());
         running.stop().await;
         info!("stopped");
         Ok(())
     });
+    if let Some(traces) = traces {
+        let took = told.map_or(Duration::ZERO, |told| told.elapsed());
+        traces.stop(TRACED_WITHIN.saturating_sub(took).min(LAST_SPANS));
+    }
     // Whatever still runs there belongs to callers who are gone; every write has been answered.
     io.shutdown_background();
     served
+}
+
+/// Sends traces from threads of their own.
+fn start_traces(settings: &settings::Traces) -> Result<Traces, AppError> {
+    let collector = HttpCollector::new(HttpCalls::start()?);
+    let endpoint = &settings.endpoint;
+    let unusable = |_| AppError::Neighbour(format!("traces cannot be sent to {endpoint}"));
+    let traces = Traces::start(settings, collector).map_err(unusable)?;
+    info!("traces are sent to {endpoint}");
+    Ok(traces)
 }
 
 fn panicked() -> AppError {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
+use std::ops::Bound;
 
 use super::tickets::{Place, Ticket};
 use super::values::{TicketId, Timestamp};
@@ -47,6 +48,18 @@ impl Queue {
     /// From the oldest place to the youngest.
     pub fn iter(&self) -> impl Iterator<Item = &Ticket> + Clone {
         self.tickets.values()
+    }
+
+    /// Those behind `place`, or all, from the oldest place to the youngest.
+    pub fn behind(&self, place: Option<Place>) -> impl Iterator<Item = &Ticket> {
+        let begin = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.tickets.range((begin, Bound::Unbounded));
+        behind.map(|(_, ticket)| ticket)
+    }
+
+    /// How many stand before `place`, counted up to `max`.
+    pub fn ahead_of(&self, place: Place, max: usize) -> usize {
+        self.tickets.range(..place).take(max).count()
     }
 
     /// How many wait.

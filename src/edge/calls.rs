@@ -75,10 +75,7 @@ where
     let backend = edge.backend()?;
     let (reply, mut answer) = oneshot::channel();
     let deadline = backend.clock.now().plus_ms(ANSWER_WITHIN_MS);
-    backend
-        .roster
-        .try_send(command(deadline, reply))
-        .map_err(|_| ApiError::Busy)?;
+    backend.send(command(deadline, reply))?;
     let began = Instant::now();
     let limit = Duration::from_millis(within_ms);
     let mut patience = Duration::from_millis(ANSWER_WITHIN_MS);
@@ -101,6 +98,19 @@ where
     answered
         .map(|answered| (answered, backend))
         .ok_or(ApiError::Unavailable)
+}
+
+/// The answer to a query that an actor got, which waits for nobody else.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`] where none came within [`ANSWER_WITHIN_MS`].
+pub async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, ApiError> {
+    let patience = Duration::from_millis(ANSWER_WITHIN_MS);
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) | Err(_) => Err(ApiError::Unavailable),
+    }
 }
 
 /// A request that was not answered in its time, whatever a backend did, has hung.

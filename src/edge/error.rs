@@ -15,6 +15,9 @@ pub enum ApiError {
     /// The body is not the JSON object that this path takes.
     #[error("Invalid request body: {0}")]
     InvalidBody(String),
+    /// The query is not one that this path takes.
+    #[error("Invalid query: {0}")]
+    InvalidQuery(String),
     /// A value has the right type and is still none.
     #[error("{0}")]
     InvalidValue(#[from] InvalidValue),
@@ -50,6 +53,12 @@ pub enum ApiError {
     /// No such ticket, or not the caller's.
     #[error("Request not found")]
     RequestNotFound,
+    /// No ticket has this id.
+    #[error("Ticket not found")]
+    TicketNotFound,
+    /// No actor has such a bucket.
+    #[error("Bucket not found")]
+    BucketNotFound,
     /// No such match, or over, or not the caller's.
     #[error("Match not found")]
     MatchNotFound,
@@ -135,6 +144,7 @@ impl ApiError {
             Self::NotReady { .. } => Some(1),
             Self::QuestionUnavailable | Self::TooManySockets => Some(2),
             Self::InvalidBody(_)
+            | Self::InvalidQuery(_)
             | Self::InvalidValue(_)
             | Self::InvalidId(_)
             | Self::EncodedBody
@@ -145,6 +155,8 @@ impl ApiError {
             | Self::Unauthorized
             | Self::ForeignOrigin
             | Self::RequestNotFound
+            | Self::TicketNotFound
+            | Self::BucketNotFound
             | Self::MatchNotFound
             | Self::SessionNotFound
             | Self::NoActiveSession
@@ -170,6 +182,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::InvalidBody(_)
+            | Self::InvalidQuery(_)
             | Self::InvalidValue(_)
             | Self::InvalidId(_)
             | Self::EncodedBody
@@ -180,6 +193,8 @@ impl ResponseError for ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::RequestNotFound
+            | Self::TicketNotFound
+            | Self::BucketNotFound
             | Self::MatchNotFound
             | Self::SessionNotFound
             | Self::NoActiveSession

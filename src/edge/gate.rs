@@ -9,17 +9,16 @@ use actix_web::http::header::{
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::{FutureExt, StreamExt};
-use metrics::{counter, histogram};
 use tracing::{debug, error};
-use uuid::Uuid;
 
+use super::arrival::{Arrival, REQUEST_ID, shown};
 use super::error::ApiError;
+use super::meter::RouteMeter;
 use super::state::{Edge, Stage};
 use super::{PREFIX, wire};
 use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
-use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::panics::Contained;
 
 /// Refuses what is too long or comes at the wrong time, turns a panic into 500, sees to it that
@@ -36,31 +35,42 @@ pub async fn pass<B: MessageBody + 'static>(
     let _flight = (edge.stage() != Stage::Stopping).then_some(flight);
     let method = request.method().clone();
     let path = request.path().to_owned();
-    let request_id = Uuid::new_v4();
+    let mut arrival = Arrival::of(&request);
+    let cause = arrival.cause().clone();
     let outcome = match admit(&edge, &request) {
         Err(refusal) => Ok(refused(request, &refusal).await.map_into_right_body()),
-        Ok(()) => match Contained(AssertUnwindSafe(next.call(request)).catch_unwind()).await {
-            Ok(answered) => answered.map(as_json),
-            Err(_) => {
-                error!(%request_id, %method, path, "a handler panicked at {method} {path}");
-                Err(ApiError::Internal.into())
+        Ok(()) => {
+            let served = AssertUnwindSafe(next.call(request)).catch_unwind();
+            match Contained(cause.clone().within(served)).await {
+                Ok(answered) => answered.map(as_json),
+                Err(_) => {
+                    let _entered = cause.enter();
+                    let path = shown(&path);
+                    error!(%method, path, "a handler panicked at {method} {path}");
+                    Err(ApiError::Internal.into())
+                }
             }
-        },
+        }
     };
+    // All that follows is written for this request; nothing is awaited any more.
+    let _entered = cause.enter();
     let is_stopping = edge.stage() == Stage::Stopping;
-    let outcome = outcome.map(|response| with_headers(response, request_id, is_stopping));
+    let outcome = outcome.map(|response| with_headers(response, &arrival, is_stopping));
     let status = match &outcome {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
+    arrival.answered(status);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
-        error!(%request_id, %method, path, "{method} {path} was answered 500");
+        let path = shown(&path);
+        error!(%method, path, "{method} {path} was answered 500");
     }
     let took = began.elapsed();
-    counter!(HTTP_REQUESTS, "code" => status_label(status.as_u16())).increment(1);
-    histogram!(HTTP_SECONDS).record(took.as_secs_f64());
+    let answered = outcome.as_ref().map(ServiceResponse::request);
+    let meter = answered.ok().and_then(HttpRequest::app_data::<RouteMeter>);
+    meter.unwrap_or(&edge.no_route).note(status, took);
     // The path only: a query may hold a token.
-    debug!(%request_id, %method, path, status = status.as_u16(), took_us = took.as_micros(), "answered");
+    debug!(%method, path = shown(&path), status = status.as_u16(), took_us = took.as_micros(), "answered");
     outcome
 }
 
@@ -138,7 +148,7 @@ fn as_json<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Box
 /// What every answer carries: how browsers are to take it, and the id under which the log knows it.
 fn with_headers<B>(
     mut response: ServiceResponse<B>,
-    request_id: Uuid,
+    arrival: &Arrival,
     is_stopping: bool,
 ) -> ServiceResponse<B> {
     if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -150,7 +160,7 @@ fn with_headers<B>(
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+    if let Some(id) = arrival.request_id() {
         headers.insert(REQUEST_ID, id);
     }
     response
@@ -158,30 +168,7 @@ fn with_headers<B>(
 
 /// Where a partner is asked for, below the prefix.
 const ASK: &str = "/request";
-/// The id of a request, as the log has it.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
 ];
-
-/// The code as a label, without an allocation for each request.
-fn status_label(status: u16) -> &'static str {
-    match status {
-        101 => "101",
-        200 => "200",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        405 => "405",
-        408 => "408",
-        413 => "413",
-        414 => "414",
-        429 => "429",
-        431 => "431",
-        500 => "500",
-        503 => "503",
-        _ => "other",
-    }
-}

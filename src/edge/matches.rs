@@ -13,6 +13,7 @@ use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPa
 use crate::actors::board::MatchView;
 use crate::actors::messages::AnswerProposal;
 use crate::domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
+use crate::observability::Cause;
 use crate::ports::StoredMatchState;
 
 /// Confirm or decline a match.
@@ -56,6 +57,7 @@ pub async fn answer(
         match_id,
         confirmed,
         token,
+        cause: Cause::current(),
         deadline,
         reply,
     };

@@ -1,17 +1,21 @@
 //! HTTP and WebSocket: parse, send one message, answer.
 
+mod arrival;
 mod auth;
 mod body;
 mod calls;
+mod debug;
 pub mod dev_token;
 mod docs;
 mod error;
 mod flight;
 mod gate;
 mod matches;
+mod meter;
 mod operations;
 mod pages;
 mod rate;
+mod scrape;
 mod sessions;
 mod state;
 mod throttle;
@@ -32,6 +36,7 @@ pub use state::{Backend, Edge, Stage};
 
 use crate::settings::Origins;
 use error::ApiError;
+use meter::RouteMeter;
 
 /// Where the calls of clients begin.
 const PREFIX: &str = "/api/v1/matching";
@@ -69,8 +74,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(on("GET", "/health", operations::health))
         .service(on("GET", "/livez", operations::livez))
         .service(on("GET", "/readyz", operations::readyz))
-        .service(on("GET", "/metrics", operations::metrics))
-        .service(on("GET", "/debug/actors", operations::actors))
+        .service(on("GET", "/metrics", scrape::metrics))
+        .service(on("GET", "/debug/actors", debug::actors))
+        .service(on("GET", "/debug/tickets/{ticket_id}", debug::ticket))
         .service(on("GET", "/openapi.json", docs::document))
         .service(on("GET", "/asyncapi.json", docs::events_document))
         .service(on("GET", "/docs", docs::page))
@@ -89,8 +95,9 @@ fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// One path with its one method; every other method is 405.
-fn on<H, Args>(method: &'static str, path: &str, handler: H) -> Resource
+/// One path with its one method; every other method is 405. The path is also the route's name in the
+/// metrics, there without [`PREFIX`].
+fn on<H, Args>(method: &'static str, path: &'static str, handler: H) -> Resource
 where
     H: Handler<Args>,
     Args: FromRequest + 'static,
@@ -104,6 +111,7 @@ where
         _ => web::get(),
     };
     web::resource(path)
+        .app_data(RouteMeter::new(path))
         .route(route.to(handler))
         .default_service(web::to(others))
 }
@@ -113,7 +121,7 @@ fn cors(edge: &Edge) -> Cors {
     let cors = Cors::default()
         .allow_any_method()
         .allow_any_header()
-        .expose_headers([RETRY_AFTER, gate::REQUEST_ID])
+        .expose_headers([RETRY_AFTER, arrival::REQUEST_ID])
         .max_age(3_600);
     match &edge.settings.http.allowed_origins {
         Origins::Any => cors.allow_any_origin().send_wildcard(),

@@ -16,6 +16,7 @@ use super::state::{Backend, Edge};
 use super::wire::{self, ActiveSession, LeaveBody, SessionLeft};
 use crate::actors::messages::{LeaveSession, PartnerLeft};
 use crate::domain::{LeaveAnswer, SessionId};
+use crate::observability::Cause;
 use crate::ports::Left;
 
 /// The caller's newest session that the caller has not left.
@@ -133,6 +134,7 @@ pub async fn leave(
     let command = |deadline, reply| LeaveSession {
         user: caller,
         session,
+        cause: Cause::current(),
         deadline,
         reply,
     };

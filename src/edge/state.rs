@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use actix::Addr;
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message};
+use tokio::time::Instant;
 
 use super::auth::{AuthenticatedUser, Verifier};
 use super::error::ApiError;
 use super::flight::InFlight;
+use super::meter::RouteMeter;
 use super::rate::AskLimiter;
 use super::throttle::Throttle;
 use super::ws::places::SocketGate;
@@ -16,7 +20,9 @@ use crate::actors::board::Board;
 use crate::actors::roster::RosterActor;
 use crate::domain::limits::{RATED_USERS_MAX, SOCKET_MESSAGES_BURST};
 use crate::observability::{Limit, NeededBackends};
-use crate::ports::{Clock, FallbackSessions, Records, SharedSessions, Store, Users};
+use crate::ports::{
+    Clock, FallbackSessions, Outbox, QueueMirror, Records, SharedSessions, Store, Timelines, Users,
+};
 use crate::settings::Settings;
 
 /// Renders the metrics in Prometheus' text format.
@@ -37,6 +43,8 @@ pub struct Edge {
     pub(super) throttle: Throttle,
     pub(super) sockets: Arc<SocketGate>,
     pub(super) render_metrics: RenderMetrics,
+    pub(super) no_route: RouteMeter,
+    pub(super) began: Began,
     stage: AtomicU8,
     backend: OnceLock<Backend>,
 }
@@ -52,6 +60,12 @@ pub struct Backend {
     pub store: Arc<dyn Store>,
     /// What is stored.
     pub records: Arc<dyn Records>,
+    /// What is stored about single tickets.
+    pub timelines: Arc<dyn Timelines>,
+    /// Announcements that wait.
+    pub outbox: Arc<dyn Outbox>,
+    /// The copy of the waiting queues.
+    pub mirror: Arc<dyn QueueMirror>,
     /// The shared sessions.
     pub shared: Arc<dyn SharedSessions>,
     /// Sessions that only the shared store knows, where there may be any.
@@ -73,6 +87,53 @@ pub enum Stage {
     Stopping,
 }
 
+/// When the server began, and how long it took until it was ready.
+pub struct Began {
+    instant: Instant,
+    ready_after: OnceLock<Duration>,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self {
+            instant: Instant::now(),
+            ready_after: OnceLock::new(),
+        }
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(&self) -> Duration {
+        self.instant.elapsed()
+    }
+
+    /// How long it took until it was ready.
+    pub fn ready_after(&self) -> Option<Duration> {
+        self.ready_after.get().copied()
+    }
+}
+
+impl Backend {
+    /// Puts a command into the roster's mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Busy`] where it has no room.
+    pub(super) fn send<M>(&self, command: M) -> Result<(), ApiError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        RosterActor: Handler<M>,
+        <RosterActor as Actor>::Context: ToEnvelope<RosterActor, M>,
+    {
+        let mailbox = &self.board.mailboxes.roster;
+        mailbox.sent();
+        self.roster.try_send(command).map_err(|_| {
+            mailbox.taken();
+            ApiError::Busy
+        })
+    }
+}
+
 impl Edge {
     /// The edge of a server that is starting.
     pub fn new(settings: Settings, port: u16, render_metrics: RenderMetrics) -> Self {
@@ -86,6 +147,8 @@ impl Edge {
             needed: Arc::default(),
             in_flight: InFlight::default(),
             render_metrics,
+            no_route: RouteMeter::of_no_route(),
+            began: Began::now(),
             stage: AtomicU8::new(Stage::Starting as u8),
             backend: OnceLock::new(),
         }
@@ -94,6 +157,7 @@ impl Edge {
     /// Begins to serve.
     pub fn open(&self, backend: Backend) {
         if self.backend.set(backend).is_ok() {
+            let _ = self.began.ready_after.set(self.began.instant.elapsed());
             self.stage.store(Stage::Ready as u8, Ordering::Release);
         }
     }

@@ -12,6 +12,7 @@ use super::state::Edge;
 use super::wire::{AskBody, RequestCreated, RequestStatus, Withdrawn};
 use crate::actors::messages::{OpenTicket, WithdrawTicket};
 use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
+use crate::observability::Cause;
 use crate::ports::StoredStatus;
 
 /// Ask for a partner.
@@ -42,6 +43,7 @@ pub async fn open(
     let command = |deadline, reply| OpenTicket {
         user: user.id,
         wish,
+        cause: Cause::current(),
         deadline,
         reply,
     };
@@ -119,6 +121,7 @@ pub async fn withdraw(
     let command = |deadline, reply| WithdrawTicket {
         user: owner,
         ticket,
+        cause: Cause::current(),
         deadline,
         reply,
     };

@@ -48,6 +48,31 @@ impl Needed {
     }
 }
 
+/// How a server stands that this one may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendState {
+    /// It answers.
+    Up,
+    /// It is waited for.
+    Down,
+    /// It is not needed, as this server is configured.
+    NotNeeded,
+}
+
+impl BackendState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Down, Self::NotNeeded];
+
+    /// Its name for machines.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::NotNeeded => "not_needed",
+        }
+    }
+}
+
 /// What is known of each of them.
 #[derive(Debug, Default)]
 pub struct NeededBackends {
@@ -113,6 +138,15 @@ impl NeededBackends {
             .filter(|(_, state)| is_awaited(state))
             .map(|(backend, _)| backend)
             .collect()
+    }
+
+    /// How one of them stands.
+    pub fn state(&self, backend: Needed) -> BackendState {
+        self.with(backend, |state| match state {
+            State::NotNeeded => BackendState::NotNeeded,
+            State::Awaited | State::Down { .. } => BackendState::Down,
+            State::Up => BackendState::Up,
+        })
     }
 
     fn with<T>(&self, backend: Needed, change: impl FnOnce(&mut State) -> T) -> T {

@@ -10,7 +10,7 @@ use super::layers::{Layers, is_environment_name};
 use super::reader::Reader;
 use super::{
     AskRate, Database, Environment, Http, Limits, Log, LogFormat, QuestionService, Settings,
-    Sockets, auth, database, origins, table,
+    Sockets, auth, database, origins, table, traces,
 };
 
 /// The shortest time that can be configured, in milliseconds; timers are no finer.
@@ -27,6 +27,8 @@ const KEPT_MS_MAX: u64 = 3_650 * WAIT_MS_MAX;
 const RETENTION_MS_MAX: u64 = 365 * WAIT_MS_MAX;
 /// The longest orderly stop, in milliseconds: exit within 10 s is promised.
 const SHUTDOWN_MS_MAX: u64 = 9_999;
+/// The most buckets with a label of their own; monitors keep a series for each.
+const METRICS_BUCKETS_MAX: u64 = 10_000;
 /// More than one machine can hold of anything.
 const COUNT_MAX: u64 = 10_000_000;
 
@@ -55,6 +57,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let is_dev = environment.as_ref().is_none_or(Environment::is_dev);
     let http = http(reader);
     let log = log(reader, is_dev);
+    let traces = traces::read(reader, app_name.as_ref());
     let database = database::read(reader);
     let redis = reader.url("REDIS_URL", &["redis", "rediss"]);
     let rabbitmq = reader.url("RABBITMQ_URL", &["amqp", "amqps"]);
@@ -68,6 +71,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
     let retention_ms = retention(reader, timeouts);
     let retention = SHORTEST_MS..=RETENTION_MS_MAX;
     let outbox_retention_ms = reader.seconds("OUTBOX_RETENTION_SECONDS", retention);
+    let metrics_buckets_max = reader.whole("METRICS_BUCKETS_MAX", 0..=METRICS_BUCKETS_MAX);
     let shutdown_ms = reader.seconds("SHUTDOWN_SECONDS", SHORTEST_MS..=SHUTDOWN_MS_MAX);
     if let Some(environment) = environment
         .as_ref()
@@ -81,6 +85,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         environment: environment?,
         http: http?,
         log: log?,
+        traces: traces?,
         database: database?.unwrap_or_else(Database::dev_default),
         redis: redis?,
         rabbitmq: rabbitmq?,
@@ -93,6 +98,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         sockets: sockets?,
         retention_ms: retention_ms?,
         outbox_retention_ms: outbox_retention_ms?,
+        metrics_buckets_max: metrics_buckets_max?,
         shutdown_ms: shutdown_ms?,
         rows: Vec::new(),
     };

@@ -14,6 +14,7 @@ mod parse;
 mod reader;
 mod secret;
 mod table;
+mod traces;
 mod variables;
 
 use std::num::NonZeroU32;
@@ -27,6 +28,7 @@ pub use layers::Sources;
 pub use origins::Origins;
 pub use secret::{Secret, SecretUrl};
 pub use table::Row;
+pub use traces::{Sampling, Traces};
 pub use variables::{VARIABLES, Variable};
 
 /// Everything that can be configured, checked.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub http: Http,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces go; nothing means that none are made.
+    pub traces: Option<Traces>,
     /// Which database decides.
     pub database: Database,
     /// Redis; nothing means in this process.
@@ -65,6 +69,8 @@ pub struct Settings {
     pub retention_ms: Option<u64>,
     /// How long announcements are kept that were sent, or only logged, in milliseconds.
     pub outbox_retention_ms: u64,
+    /// Buckets that have a label of their own in the metrics; all others share one.
+    pub metrics_buckets_max: usize,
     /// Time to finish what is in flight when stopping, in milliseconds.
     pub shutdown_ms: u64,
     rows: Vec<Row>,

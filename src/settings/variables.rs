@@ -84,6 +84,28 @@ pub const VARIABLES: &[Variable] = &[
          elsewhere.",
     ),
     url(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "Collector that traces are sent to over HTTP (`http` or `https`, usually port 4318). Not set: \
+         none are made.",
+    ),
+    plain(
+        "OTEL_SERVICE_NAME",
+        "",
+        "Name of this service in traces. Not set: `APP_NAME`.",
+    ),
+    plain(
+        "OTEL_TRACES_SAMPLER",
+        "parentbased_always_on",
+        "Which traces are sent: `always_on`, `always_off` or `traceidratio`, or the same after \
+         `parentbased_`, where a caller's `traceparent` decides if there is one.",
+    ),
+    plain(
+        "OTEL_TRACES_SAMPLER_ARG",
+        "1",
+        "Share of the traces that a sampler with `traceidratio` sends, from 0 to 1.",
+    ),
+    url(
         "DATABASE_URL",
         "",
         "Database: `sqlite://PATH`, or `postgresql://…`. Not set: in dev the SQLite file \
@@ -246,6 +268,11 @@ pub const VARIABLES: &[Variable] = &[
         "86400",
         "How long a `match.found` event stays in the database after RabbitMQ has taken it, or after \
          it was logged where there is no `RABBITMQ_URL`.",
+    ),
+    plain(
+        "METRICS_BUCKETS_MAX",
+        "100",
+        "Buckets with a label of their own in `/metrics`; all others together are `other`.",
     ),
     plain(
         "SHUTDOWN_SECONDS",

@@ -11,6 +11,7 @@ mod api;
 )]
 mod away;
 mod backends;
+mod browser;
 mod clients;
 mod contract;
 #[expect(clippy::disallowed_methods, reason = "costs are measured in real time")]
@@ -35,4 +36,9 @@ mod overload;
 mod servers;
 mod simulation;
 mod tidy;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a collector keeps one waiting is real time"
+)]
+mod traces;
 mod virtual_time;

@@ -2,6 +2,7 @@
 //! variables is not the one in the code, or when the files that run the image are not safe. Every
 //! message names the file and the line.
 
+mod alerts;
 mod deployment;
 mod on_purpose;
 mod source;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::ledger::Violations;
-use crate::options::{Arrivals, Bystanders, Load};
+use crate::options::{Arrivals, Load};
 use crate::plots;
 use crate::report::{Results, machine_line, number};
 use crate::timetable::Timetable;
@@ -61,7 +61,7 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
 /// Each kind of backends without and with those who are there besides.
 async fn settings<'a>(bench: &Bench, options: &'a Load) -> anyhow::Result<Vec<Setting<'a>>> {
     let without = options.and_without && !options.traffic.bystanders.are_none();
-    let without = without.then(Bystanders::default);
+    let without = without.then(|| options.traffic.bystanders.fewer());
     let mut settings = Vec::new();
     for kind in bench.kinds() {
         for bystanders in without.into_iter().chain([options.traffic.bystanders]) {

@@ -4,6 +4,7 @@ mod bare;
 mod burst;
 mod idle;
 mod load;
+mod operators;
 mod peak;
 mod point;
 mod prepared;

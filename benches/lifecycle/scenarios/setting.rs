@@ -64,13 +64,16 @@ impl<'a> Setting<'a> {
         let Bystanders {
             waiting,
             idle_sockets,
-            ..
+            operators,
         } = self.bystanders;
         if waiting > 0 {
             label += &format!(", {waiting} waiting");
         }
         if idle_sockets > 0 {
             label += &format!(", {idle_sockets} idle");
+        }
+        if operators > 0 {
+            label += &format!(", {operators} looking");
         }
         label
     }

@@ -15,6 +15,7 @@ use crate::tokens::Signer;
 
 use super::Bench;
 use super::idle::Idle;
+use super::operators::Operators;
 use super::point::Point;
 use super::setting::Setting;
 
@@ -28,6 +29,7 @@ pub struct Stage<'a> {
     server: Server,
     crowd: Crowd,
     idle_sockets: Idle,
+    operators: Operators,
     neighbours: Option<Neighbours>,
 }
 
@@ -70,6 +72,7 @@ impl<'a> Stage<'a> {
         let tokens = tokens.collect::<anyhow::Result<Vec<_>>>()?;
         let mut idle_sockets = Idle::default();
         idle_sockets.open(&server.target, &tokens).await?;
+        let operators = Operators::begin(&server.target, setting.bystanders.operators);
         let crowd = Crowd::gather(common, &server.target, setting.people).await?;
         Ok(Self {
             bench,
@@ -77,6 +80,7 @@ impl<'a> Stage<'a> {
             server,
             crowd,
             idle_sockets,
+            operators,
             neighbours,
         })
     }
@@ -165,6 +169,7 @@ impl<'a> Stage<'a> {
                 book.repeated()
             );
         }
+        self.operators.end(violations);
         violations.add(self.server.faults().await?);
         self.idle_sockets.end(violations).await;
         drop(self.crowd);

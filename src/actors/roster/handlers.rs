@@ -3,10 +3,10 @@
 use actix::{Handler, ResponseFuture};
 
 use super::RosterActor;
-use super::routing::try_command;
+use super::routing::{Refusable, try_command};
 use crate::actors::messages::{
-    AnswerProposal, CloseSockets, CountTickets, LeaveSession, OpenTicket, PartnerLeft,
-    SocketClosed, SocketConnected, WithdrawTicket,
+    AnswerProposal, CloseSockets, CountTickets, ExplainTicket, LeaveSession, ListQueue, OpenTicket,
+    PartnerLeft, SocketClosed, SocketConnected, WithdrawTicket,
 };
 use crate::domain::{Holder, Notice};
 
@@ -14,6 +14,7 @@ impl Handler<OpenTicket> for RosterActor {
     type Result = ();
 
     fn handle(&mut self, command: OpenTicket, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
         self.catch_up();
         self.route_ask(command);
         self.step(ctx);
@@ -24,6 +25,7 @@ impl Handler<WithdrawTicket> for RosterActor {
     type Result = ();
 
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
         self.catch_up();
         self.route_withdraw(command);
         self.step(ctx);
@@ -34,13 +36,19 @@ impl Handler<AnswerProposal> for RosterActor {
     type Result = ();
 
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
         self.catch_up();
-        match self.matches.get(&command.match_id) {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
-            }
-            None => {
-                let _ = command.reply.send(None);
+        {
+            let step = command.cause.step("roster answer");
+            let _entered = step.enter();
+            match self.matches.get(&command.match_id) {
+                Some(handle) => {
+                    let mailbox = &self.core.board.mailboxes.sessions;
+                    try_command(&handle.actor, mailbox, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
         }
         self.step(ctx);
@@ -51,18 +59,56 @@ impl Handler<LeaveSession> for RosterActor {
     type Result = ();
 
     fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
         self.catch_up();
         let handle = self
             .sessions
             .get(&command.session)
             .and_then(|id| self.matches.get(id));
-        match handle {
-            Some(handle) => {
-                try_command(&handle.actor, command, "session");
+        {
+            let step = command.cause.step("roster leave");
+            let _entered = step.enter();
+            match handle {
+                Some(handle) => {
+                    let mailbox = &self.core.board.mailboxes.sessions;
+                    try_command(&handle.actor, mailbox, command, "session");
+                }
+                None => {
+                    let _ = command.reply.send(None);
+                }
             }
-            None => {
-                let _ = command.reply.send(None);
+        }
+        self.step(ctx);
+    }
+}
+
+impl Handler<ExplainTicket> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, query: ExplainTicket, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
+        self.catch_up();
+        match self.buckets.get(&query.bucket) {
+            Some(bucket) => {
+                bucket.send(query);
             }
+            None => query.refuse(),
+        }
+        self.step(ctx);
+    }
+}
+
+impl Handler<ListQueue> for RosterActor {
+    type Result = ();
+
+    fn handle(&mut self, query: ListQueue, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.roster.taken();
+        self.catch_up();
+        match self.buckets.get(&query.bucket) {
+            Some(bucket) => {
+                bucket.send(query);
+            }
+            None => query.refuse(),
         }
         self.step(ctx);
     }

@@ -19,7 +19,7 @@ use uuid::{ContextV7, Uuid};
 
 use self::routing::{BucketHandle, retire};
 use super::board::Board;
-use super::inbox::{Facts, Inbox};
+use super::inbox::{Caused, Facts, Inbox};
 use super::matchmaker::Restored;
 use super::messages::{AskAgain, BucketFact, JoinBucket, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
@@ -100,7 +100,8 @@ impl RosterActor {
         }
     }
 
-    fn take_in(&mut self, fact: RosterFact) {
+    fn take_in(&mut self, fact: Caused<RosterFact>) {
+        let (fact, _entered) = fact.enter();
         self.pace.count();
         match fact {
             RosterFact::Opened(ticket) => self.moved(&ticket, Holder::Bucket),
@@ -257,6 +258,8 @@ impl RosterActor {
         if ask.reply.is_closed() {
             return;
         }
+        let step = ask.cause.step("roster ask");
+        let _entered = step.enter();
         let again = self.new_ticket(&ask);
         let Some(claim) = self.roster.claim(&ask.user) else {
             return self.open(again, ask);
@@ -289,6 +292,8 @@ impl RosterActor {
     }
 
     fn route_withdraw(&self, withdraw: WithdrawTicket) {
+        let step = withdraw.cause.step("roster withdraw");
+        let _entered = step.enter();
         let claim = self.roster.claim(&withdraw.user);
         let Some(claim) = claim.filter(|claim| claim.place.ticket == withdraw.ticket) else {
             let _ = withdraw.reply.send(None);
@@ -321,8 +326,8 @@ impl Actor for RosterActor {
     }
 }
 
-impl StreamHandler<RosterFact> for RosterActor {
-    fn handle(&mut self, fact: RosterFact, ctx: &mut Self::Context) {
+impl StreamHandler<Caused<RosterFact>> for RosterActor {
+    fn handle(&mut self, fact: Caused<RosterFact>, ctx: &mut Self::Context) {
         self.take_in(fact);
         // What was reported together is taken together: a ticket that is to wait and was abandoned in
         // the same breath must not be paired between the two.

@@ -8,10 +8,11 @@ use metrics::counter;
 
 use super::RosterActor;
 use crate::actors::Inbox;
-use crate::actors::board::BucketView;
+use crate::actors::board::{BucketView, Mailbox};
 use crate::actors::matchmaker::MatchmakerActor;
 use crate::actors::messages::{
-    AnswerProposal, AskAgain, BucketFact, JoinBucket, LeaveSession, Retire, WithdrawTicket,
+    AnswerProposal, AskAgain, BucketFact, ExplainTicket, JoinBucket, LeaveSession, ListQueue,
+    Retire, WithdrawTicket,
 };
 use crate::actors::session::SessionActor;
 use crate::domain::{
@@ -37,12 +38,7 @@ impl BucketHandle {
         M: Message + Refusable + Send + 'static,
         M::Result: Send,
     {
-        self.view.command_sent();
-        let sent = try_command(&self.actor, command, "bucket");
-        if !sent {
-            self.view.command_taken();
-        }
-        sent
+        try_command(&self.actor, self.view.mailbox(), command, "bucket")
     }
 }
 
@@ -65,7 +61,8 @@ impl RosterActor {
             },
             Holder::Match(id) => match self.matches.get(&id) {
                 Some(handle) => {
-                    try_command(&handle.actor, command, "session");
+                    let mailbox = &self.core.board.mailboxes.sessions;
+                    try_command(&handle.actor, mailbox, command, "session");
                     return;
                 }
                 None => command,
@@ -114,19 +111,38 @@ impl Refusable for LeaveSession {
     }
 }
 
+impl Refusable for ExplainTicket {
+    fn refuse(self) {
+        let _ = self.reply.send(None);
+    }
+}
+
+impl Refusable for ListQueue {
+    fn refuse(self) {
+        let _ = self.reply.send(None);
+    }
+}
+
 /// Hands a command over without waiting; false where there is no room, and whoever asked has been
 /// told. The one sender of each actor is used by reference: a clone of it would have a place of its
 /// own beyond the mailbox's bound.
-pub(super) fn try_command<A, M>(actor: &Addr<A>, command: M, kind: &'static str) -> bool
+pub(super) fn try_command<A, M>(
+    actor: &Addr<A>,
+    mailbox: &Mailbox,
+    command: M,
+    kind: &'static str,
+) -> bool
 where
     A: Actor + Handler<M>,
     A::Context: ToEnvelope<A, M>,
     M: Message + Refusable + Send + 'static,
     M::Result: Send,
 {
+    mailbox.sent();
     let Err(SendError::Full(command) | SendError::Closed(command)) = actor.try_send(command) else {
         return true;
     };
+    mailbox.taken();
     counter!(REFUSALS, "actor" => kind).increment(1);
     command.refuse();
     false

@@ -10,7 +10,8 @@ use crate::domain::limits::Timeouts;
 use crate::domain::testing::{at_ms, session_id, ticket, wish};
 use crate::domain::{Question, SessionRecord, Wish, Write};
 use crate::ports::{
-    Away, BearerToken, Clock, Questions, QueueChange, QueueMirror, SharedSessions, Store, WriteDone,
+    Away, BearerToken, Clock, Questions, QueueChange, QueueMirror, SharedSessions, Store,
+    StoreDepth, WriteDone,
 };
 
 /// Every backend; remembers what was to be stored, and never answers.
@@ -31,6 +32,15 @@ impl Store for Silent {
     fn submit(&self, write: Write, _: Option<Timestamp>, done: WriteDone) {
         self.writes.lock().unwrap().push(write);
         self.asked.lock().unwrap().push(done);
+    }
+
+    fn depth(&self) -> StoreDepth {
+        let asked = self.asked.lock().unwrap().len();
+        StoreDepth {
+            backend: "silent",
+            urgent: asked,
+            patient: 0,
+        }
     }
 }
 

@@ -3,16 +3,17 @@
 use std::future::Future;
 
 use metrics::counter;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Caller, SessionActor, SessionFact, Stage};
 use crate::actors::board::MatchView;
+use crate::actors::decisions::Decision;
 use crate::actors::messages::RosterFact;
 use crate::domain::matches::MatchEffect;
 use crate::domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
 use crate::observability::{
-    CONFIRMATIONS, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED, TICKETS_OPENED,
-    breached,
+    CONFIRMATIONS, Cause, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED,
+    TICKETS_OPENED, breached,
 };
 use crate::ports::Away;
 
@@ -25,13 +26,15 @@ impl SessionActor {
                 MatchEffect::Share(session) => {
                     let shared = self.core.ports.shared.clone();
                     let put = async move { shared.put_if_absent(&session).await };
-                    self.await_backend("share", put, SessionFact::Shared);
+                    self.await_backend("share", "share session", put, SessionFact::Shared);
                 }
                 MatchEffect::Unshare => self.unshare(),
                 MatchEffect::Tell(user, notice) => {
                     self.core.roster.report(RosterFact::Tell(user, notice));
                 }
                 MatchEffect::PutBack(ticket) => {
+                    self.core
+                        .decided(ticket.id, Decision::PutBack(self.match_id));
                     self.core.board.put_ticket(ticket.id, &ticket.user, None);
                     self.core
                         .roster
@@ -80,7 +83,8 @@ impl SessionActor {
                 SessionEffect::ShareLeft(session) => {
                     let shared = self.core.ports.shared.clone();
                     let write = async move { shared.write_left(&session).await };
-                    self.await_backend("share_left", write, |_| SessionFact::LeftShared);
+                    let fact = |_| SessionFact::LeftShared;
+                    self.await_backend("share_left", "share leave", write, fact);
                 }
                 SessionEffect::Changed(session) => {
                     self.core.board.put_session(session);
@@ -105,6 +109,13 @@ impl SessionActor {
             Stage::Session(of) => of.write_by(),
             Stage::Over => None,
         };
+        self.decided = match (&write, &self.stage) {
+            (Write::ConfirmMatch { side, .. }, Stage::Match(of)) => {
+                let confirmed = Decision::Confirmed(self.match_id);
+                Some((of.tickets()[side.index()].id, confirmed))
+            }
+            _ => None,
+        };
         self.counted = match &write {
             Write::ConfirmMatch { .. } => Some((CONFIRMATIONS, "")),
             Write::LeaveSession { .. } => Some((SESSIONS_LEFT, "")),
@@ -127,6 +138,10 @@ impl SessionActor {
     }
 
     pub(super) fn count(&mut self, outcome: &WriteOutcome) {
+        let decided = self.decided.take();
+        if let Some((ticket, what)) = decided.filter(|_| *outcome == WriteOutcome::Stored) {
+            self.core.decided(ticket, what);
+        }
         match self
             .counted
             .take()
@@ -146,27 +161,44 @@ impl SessionActor {
             self.token = Some(lent);
         }
         self.core.board.put_match(self.match_id, MatchView::Opening);
+        self.tries = self.tries.saturating_add(1);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
         let pick = async move { questions.pick(&wish, token.as_ref()).await };
-        self.await_backend("question", pick, SessionFact::QuestionFound);
+        self.await_backend(
+            "question",
+            "find question",
+            pick,
+            SessionFact::QuestionFound,
+        );
     }
 
     /// Calls a backend without being waited for; what it answers comes back as a fact.
     fn await_backend<T: Send + 'static>(
         &self,
         step: &'static str,
+        name: &'static str,
         call: impl Future<Output = Result<T, Away>> + Send + 'static,
         fact: impl FnOnce(Option<T>) -> SessionFact + Send + 'static,
     ) {
         let (inbox, match_id) = (self.inbox.clone(), self.match_id);
-        self.core.io.spawn(async move {
-            let answer = call.await.inspect_err(|away| {
+        let (cause, is_first) = (Cause::current(), self.tries <= 1);
+        self.core.io.spawn(cause.clone().within(async move {
+            let mut span = cause.step(name);
+            let answer = span.cause().clone().within(call).await;
+            if let Err(away) = &answer {
+                span.fail(away);
                 counter!(OPENINGS_FAILED, "step" => step).increment(1);
-                warn!(%match_id, step, "match {match_id} waits, because {away}");
-            });
+                // Once for each match: it is tried again twice a second and more.
+                if is_first {
+                    warn!(%match_id, step, "match {match_id} waits, because {away}");
+                } else {
+                    debug!(%match_id, step, "match {match_id} still waits, because {away}");
+                }
+            }
+            drop(span);
             inbox.report(fact(answer.ok()));
-        });
+        }));
     }
 
     fn unshare(&self) {
@@ -174,17 +206,21 @@ impl SessionActor {
             return;
         };
         let (shared, session) = (self.core.ports.shared.clone(), of.ids().session);
-        self.core.io.spawn(async move {
+        let removed = async move {
             if let Err(away) = shared.remove(session).await {
                 warn!(%session, "shared session {session} is removed later, because {away}");
             }
-        });
+        };
+        self.core.io.spawn(Cause::current().within(removed));
     }
 
     fn opened(&mut self, session: Box<Session>) {
         let record = session.record().clone();
         let (match_id, id) = (self.match_id, record.id);
         counter!(SESSIONS_OPENED).increment(1);
+        for ticket in session.tickets() {
+            self.core.decided(ticket, Decision::InSession(id));
+        }
         info!(%match_id, session = %id, "match {match_id} became session {id}");
         self.core.board.tokens.forget(record.users.each_ref());
         self.core.board.put_session(record);
@@ -193,6 +229,7 @@ impl SessionActor {
             .put_match(match_id, MatchView::InSession(id));
         self.permit = None;
         self.token = None;
+        self.opens_for = Cause::NONE;
         self.stage = Stage::Session(session);
         self.core.roster.report(RosterFact::SessionOpened {
             match_id,

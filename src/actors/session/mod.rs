@@ -5,18 +5,20 @@ mod effects;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, StreamHandler};
+use metrics::histogram;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Core;
 use super::calls::Calls;
-use super::inbox::{Facts, Inbox};
+use super::decisions::Decision;
+use super::inbox::{Caused, Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
 use crate::domain::matches::{Match, MatchCommand};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
-use crate::observability::breached;
+use crate::observability::{Cause, TIME_TO_CONFIRM, breached};
 use crate::ports::BearerToken;
 
 /// Owns one [`Match`], then its [`Session`].
@@ -33,8 +35,14 @@ pub struct SessionActor {
     last_to_confirm: Side,
     /// The newest token of either of the two; lent to look for the question.
     token: Option<BearerToken>,
+    /// How often the opening of the session was tried.
+    tries: u32,
+    /// The last request to confirm: the session is opened for it.
+    opens_for: Cause,
     /// What is counted when the write under way is stored.
     counted: Option<(&'static str, &'static str)>,
+    /// What is decided about which ticket when the write under way is stored.
+    decided: Option<(TicketId, Decision)>,
     timer: Timer,
 }
 
@@ -106,7 +114,10 @@ impl SessionActor {
             permit,
             last_to_confirm: Side::First,
             token: None,
+            tries: 0,
+            opens_for: Cause::NONE,
             counted: None,
+            decided: None,
             timer: Timer::default(),
         }
     }
@@ -118,7 +129,8 @@ impl SessionActor {
         }
     }
 
-    fn take_in(&mut self, fact: SessionFact) {
+    fn take_in(&mut self, fact: Caused<SessionFact>) {
+        let (fact, _entered) = fact.enter();
         let now = self.core.now();
         if let SessionFact::Written(outcome) = &fact {
             self.count(outcome);
@@ -128,12 +140,31 @@ impl SessionActor {
                 if matches!(fact, SessionFact::QuestionFound(None)) {
                     self.core.board.tokens.want(of.users());
                 }
+                let awaited = match &fact {
+                    SessionFact::QuestionFound(None) => {
+                        Some(Decision::QuestionAwaited(self.match_id))
+                    }
+                    SessionFact::Shared(None) => Some(Decision::SharingAwaited(self.match_id)),
+                    _ => None,
+                };
+                if let Some(awaited) = awaited {
+                    for ticket in of.tickets() {
+                        self.core.decided(ticket.id, awaited);
+                    }
+                }
+                let was_opening = of.is_opening();
                 let effects = match fact {
                     SessionFact::Written(outcome) => of.on_written(&outcome, now),
                     SessionFact::QuestionFound(question) => of.on_question(question, now),
                     SessionFact::Shared(question) => of.on_shared(question, now),
                     SessionFact::LeftShared => Vec::new(),
                 };
+                if of.is_opening() && !was_opening {
+                    let window_ms = self.core.settings.timeouts.confirm_window_ms;
+                    let left_ms = of.expires_at().ms_since(now);
+                    let took_ms = window_ms.saturating_sub(left_ms);
+                    histogram!(TIME_TO_CONFIRM).record(took_ms as f64 / 1_000.0);
+                }
                 self.run(effects);
             }
             Stage::Session(of) => {
@@ -169,8 +200,17 @@ impl SessionActor {
         self.timer.arm(next, now, ctx, |actor, ctx| {
             let late = actor.timer.went_off(actor.core.now());
             late.into_iter().for_each(breached);
+            let _entered = actor.opening().enter();
             actor.settle(ctx);
         });
+    }
+
+    /// The request for which a question is looked for again, if that is what time has come for.
+    fn opening(&self) -> Cause {
+        match &self.stage {
+            Stage::Match(of) if of.is_opening() => self.opens_for.clone(),
+            Stage::Match(_) | Stage::Session(_) | Stage::Over => Cause::NONE,
+        }
     }
 
     fn command(&mut self, command: MatchCommand, deadline: Timestamp, ctx: &mut Context<Self>) {
@@ -199,8 +239,8 @@ impl Actor for SessionActor {
     }
 }
 
-impl StreamHandler<SessionFact> for SessionActor {
-    fn handle(&mut self, fact: SessionFact, ctx: &mut Self::Context) {
+impl StreamHandler<Caused<SessionFact>> for SessionActor {
+    fn handle(&mut self, fact: Caused<SessionFact>, ctx: &mut Self::Context) {
         self.take_in(fact);
         self.settle(ctx);
     }
@@ -212,7 +252,10 @@ impl Handler<AnswerProposal> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: AnswerProposal, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.cause.step("session answer");
+        let _entered = step.enter();
         let (user, deadline, confirmed) =
             (command.user.clone(), command.deadline, command.confirmed);
         if let Stage::Match(of) = &self.stage
@@ -220,6 +263,7 @@ impl Handler<AnswerProposal> for SessionActor {
         {
             self.last_to_confirm = side;
             self.token = Some(command.token.clone());
+            self.opens_for = step.cause().clone();
         }
         let call = self.calls.add(Caller::Answer(command));
         let command = match confirmed {
@@ -234,7 +278,10 @@ impl Handler<AskAgain> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.ask.cause.step("session ask again");
+        let _entered = step.enter();
         let deadline = command.ask.deadline;
         let call = self.calls.add(Caller::Ask {
             ask: command.ask,
@@ -252,7 +299,10 @@ impl Handler<WithdrawTicket> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
+        let step = command.cause.step("session withdraw");
+        let _entered = step.enter();
         let deadline = command.deadline;
         let call = self.calls.add(Caller::Withdraw(command));
         self.command(MatchCommand::Withdraw(call), deadline, ctx);
@@ -263,9 +313,12 @@ impl Handler<LeaveSession> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, command: LeaveSession, ctx: &mut Self::Context) {
+        self.core.board.mailboxes.sessions.taken();
         self.catch_up();
         // A session whose time is over ends first, however late its timer is.
         self.settle(ctx);
+        let step = command.cause.step("session leave");
+        let _entered = step.enter();
         let now = self.core.now();
         let (user, deadline) = (command.user.clone(), command.deadline);
         match &mut self.stage {

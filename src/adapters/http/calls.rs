@@ -6,8 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use awc::error::{PayloadError, SendRequestError};
+use awc::http::Method;
 use awc::http::header::{ACCEPT, AUTHORIZATION};
-use awc::{Client, Connector};
+use awc::{Client, ClientResponse, Connector};
+use bytes::Bytes;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::observability::Cause;
 use crate::ports::BearerToken;
 
 /// Calls that may wait for the thread to take them up.
@@ -34,11 +37,23 @@ pub struct HttpCalls {
 #[error("not a URL that can be called over HTTP: {0}")]
 pub struct InvalidUrl(String);
 
-/// One call.
+/// A question to a service.
 #[derive(Debug)]
 pub(super) struct Get {
+    /// Which service, in traces.
+    pub(super) service: &'static str,
     pub(super) url: Url,
     pub(super) token: Option<BearerToken>,
+    /// From the beginning to the last byte of the answer.
+    pub(super) within: Duration,
+    pub(super) body_bytes_max: usize,
+}
+
+/// Something that a service is told.
+pub(super) struct Post {
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Bytes,
     /// From the beginning to the last byte of the answer.
     pub(super) within: Duration,
     pub(super) body_bytes_max: usize,
@@ -75,10 +90,15 @@ impl fmt::Display for CallFailed {
     }
 }
 
-#[derive(Debug)]
 struct Call {
-    get: Get,
+    what: What,
     answer: oneshot::Sender<Result<Answer, CallFailed>>,
+}
+
+enum What {
+    /// With the headers that say for which request it is.
+    Get(Get, Vec<(&'static str, String)>),
+    Post(Post),
 }
 
 impl HttpCalls {
@@ -99,28 +119,49 @@ impl HttpCalls {
     }
 
     pub(super) async fn get(&self, get: Get) -> Result<Answer, CallFailed> {
+        let mut step = Cause::current().call(get.service);
         let within = get.within;
-        let (answer, answered) = oneshot::channel();
-        let call = Call { get, answer };
-        self.calls.try_send(call).map_err(|_| CallFailed::Refused)?;
+        let headers = step.cause().headers();
+        let answered = self.begin(What::Get(get, headers))?;
         // The thread keeps the time as well; this holds when it is busy.
-        match timeout(within, answered).await {
+        let answer = match timeout(within, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(CallFailed::Refused),
             Err(_) => Err(CallFailed::Silent),
+        };
+        match &answer {
+            Ok(answer) => step.tell("http.response.status_code", i64::from(answer.status)),
+            Err(failed) => step.fail(failed),
         }
+        answer
+    }
+
+    /// To be awaited anywhere: the thread alone keeps the time.
+    pub(super) async fn post(&self, post: Post) -> Result<Answer, CallFailed> {
+        let answered = self.begin(What::Post(post))?;
+        answered.await.unwrap_or(Err(CallFailed::Refused))
+    }
+
+    fn begin(
+        &self,
+        what: What,
+    ) -> Result<oneshot::Receiver<Result<Answer, CallFailed>>, CallFailed> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call { what, answer };
+        self.calls.try_send(call).map_err(|_| CallFailed::Refused)?;
+        Ok(answered)
     }
 }
 
 async fn serve(mut calls: mpsc::Receiver<Call>) {
     let client = new_client();
-    while let Some(Call { get, mut answer }) = calls.recv().await {
+    while let Some(Call { what, mut answer }) = calls.recv().await {
         let client = client.clone();
         tokio::task::spawn_local(async move {
             tokio::select! {
                 // Nobody waits for the answer any more.
                 () = answer.closed() => {}
-                answered = call(&client, &get) => {
+                answered = call(&client, what) => {
                     let _ = answer.send(answered);
                 }
             }
@@ -144,22 +185,52 @@ fn new_client() -> Client {
         .finish()
 }
 
-async fn call(client: &Client, get: &Get) -> Result<Answer, CallFailed> {
-    match timeout(get.within, call_unlimited(client, get)).await {
+async fn call(client: &Client, what: What) -> Result<Answer, CallFailed> {
+    let (within, body_bytes_max) = match &what {
+        What::Get(get, _) => (get.within, get.body_bytes_max),
+        What::Post(post) => (post.within, post.body_bytes_max),
+    };
+    let answered = async {
+        let response = match what {
+            What::Get(get, headers) => send_get(client, get, headers).await,
+            What::Post(post) => send_post(client, post).await,
+        };
+        whole(response.map_err(|error| broken(&error))?, body_bytes_max).await
+    };
+    match timeout(within, answered).await {
         Ok(answer) => answer,
         Err(_) => Err(CallFailed::Silent),
     }
 }
 
-async fn call_unlimited(client: &Client, get: &Get) -> Result<Answer, CallFailed> {
+async fn send_get(
+    client: &Client,
+    get: Get,
+    headers: Vec<(&'static str, String)>,
+) -> Result<ClientResponse, SendRequestError> {
     let mut request = client
         .get(get.url.as_str())
         .insert_header((ACCEPT, "application/json"));
+    for header in headers {
+        request = request.insert_header(header);
+    }
     if let Some(token) = &get.token {
         request = request.insert_header((AUTHORIZATION, format!("Bearer {}", token.expose())));
     }
-    let mut response = request.send().await.map_err(|error| broken(&error))?;
-    let body = response.body().limit(get.body_bytes_max).await;
+    request.send().await
+}
+
+async fn send_post(client: &Client, post: Post) -> Result<ClientResponse, SendRequestError> {
+    let mut request = client.request(Method::POST, post.url);
+    for header in post.headers {
+        request = request.insert_header(header);
+    }
+    request.send_body(post.body).await
+}
+
+/// The answer with all of its body.
+async fn whole(mut response: ClientResponse, body_bytes_max: usize) -> Result<Answer, CallFailed> {
+    let body = response.body().limit(body_bytes_max).await;
     let body = body.map_err(|error| match error {
         PayloadError::Overflow => CallFailed::TooLong,
         error => CallFailed::Broken(error.to_string()),

@@ -114,6 +114,7 @@ impl HttpQuestions {
             .append_pair("difficulty", wish.difficulty.as_lower_case())
             .append_pair("topics", wish.topic.as_str());
         let get = Get {
+            service: "question service",
             url,
             token: token.cloned(),
             within: TRY_MAX,

@@ -62,6 +62,7 @@ impl HttpUsers {
             return Err(CallFailed::Refused.to_string());
         };
         let get = Get {
+            service: "user service",
             url: self.url.clone(),
             token: Some(token.clone()),
             within: CALL_MAX,

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::sessions::RedisSessions;
 use super::unknown::{Found, FoundSession, Scan};
 use crate::domain::{MatchId, SessionId, SessionRecord, Side, UserId};
-use crate::observability::SESSIONS_FOUND_AGAIN;
+use crate::observability::{Cause, SESSIONS_FOUND_AGAIN};
 use crate::ports::{Away, Clock, FallbackSessions, Left, OnLeft, Records, SharedSessions};
 
 /// Time until a search is begun anew that Redis or the database interrupted.
@@ -322,9 +322,9 @@ impl FallbackSessions for RedisFallback {
         let (answer, answered) = oneshot::channel();
         let sessions = self.sessions.clone();
         // A task of its own: whoever hangs up leaves nothing half done.
-        self.sessions.link().io().spawn(async move {
-            kept.leave(&sessions, side, on_left, answer).await;
-        });
+        let leaving = async move { kept.leave(&sessions, side, on_left, answer).await };
+        let leaving = Cause::current().within(leaving);
+        self.sessions.link().io().spawn(leaving);
         let ending = |_| Away {
             backend: "Redis",
             reason: "the server is stopping".to_owned(),

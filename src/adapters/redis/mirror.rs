@@ -1,6 +1,7 @@
 //! The copy of every waiting queue.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use super::link::{CallError, RedisLink};
 use super::marker::Marker;
 use super::sessions::RedisSessions;
 use crate::domain::{BucketKey, SessionRecord, Ticket, TicketId};
-use crate::observability::{MIRROR_BEHIND, MIRROR_REWRITES};
-use crate::ports::{Away, QueueChange, QueueMirror};
+use crate::observability::{MIRROR_BEHIND, MIRROR_DIFFERENCES, MIRROR_REWRITES};
+use crate::ports::{Away, MirrorState, QueueChange, QueueMirror};
 
 /// How long changes gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);
@@ -51,6 +52,8 @@ pub struct RedisMirror {
 struct Shared {
     desired: Mutex<Desired>,
     woken: Notify,
+    /// See [`MirrorState::differences`].
+    differences: AtomicU64,
 }
 
 /// The one task that writes.
@@ -77,6 +80,7 @@ impl RedisMirror {
         let shared = Arc::new(Shared {
             desired: Mutex::new(Desired::new(waiting)),
             woken: Notify::new(),
+            differences: AtomicU64::new(0),
         });
         shared.woken.notify_one();
         let (stop, stopped) = watch::channel(false);
@@ -118,6 +122,13 @@ impl QueueMirror for RedisMirror {
         let wakes = self.shared.desired().note(&change);
         if wakes {
             self.shared.woken.notify_one();
+        }
+    }
+
+    fn state(&self) -> MirrorState {
+        MirrorState {
+            behind: self.shared.desired().behind(),
+            differences: self.shared.differences.load(Ordering::Relaxed),
         }
     }
 }
@@ -167,6 +178,14 @@ impl Writer {
         if timeout(STOP_MAX, self.step()).await.is_err() {
             warn!("the last changes of the mirror were not written");
         }
+    }
+
+    /// Counts what a rewrite found to be wrong.
+    pub(super) fn differ(&self, missing: u64, surplus: u64) {
+        counter!(MIRROR_DIFFERENCES, "kind" => "missing").increment(missing);
+        counter!(MIRROR_DIFFERENCES, "kind" => "surplus").increment(surplus);
+        let differences = &self.shared.differences;
+        differences.fetch_add(missing + surplus, Ordering::Relaxed);
     }
 
     /// Tells Redis all changes that it was not told.

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use deadpool_redis::redis;
-use metrics::counter;
 use tracing::info;
 
 use super::link::CallError;
 use super::mirror::{CHUNK, Writer, queue_key, write_hash};
 use super::sessions::{own_command, set_command};
 use crate::domain::{BucketKey, TicketId};
-use crate::observability::MIRROR_DIFFERENCES;
 
 /// What was found of us in Redis.
 #[derive(Debug, Default)]
@@ -42,8 +40,7 @@ impl Writer {
         self.write_sessions().await?;
         self.write_marker().await?;
         self.desired().end_rewrite();
-        counter!(MIRROR_DIFFERENCES, "kind" => "missing").increment(missing);
-        counter!(MIRROR_DIFFERENCES, "kind" => "surplus").increment(found.surplus);
+        self.differ(missing, found.surplus);
         let (tickets, surplus) = (waiting.len(), found.surplus);
         info!(
             tickets,

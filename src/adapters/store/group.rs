@@ -3,11 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use metrics::{counter, histogram};
+use metrics::counter;
 use tokio::time::Instant;
 
+use super::lanes::{InLane, Lanes};
+use super::names;
 use crate::domain::{Timestamp, Write, WriteOutcome};
-use crate::observability::{STORE_UNAVAILABLE, STORE_WRITE_SECONDS};
+use crate::observability::{Cause, STORE_UNAVAILABLE, Step};
 use crate::ports::WriteDone;
 
 /// A write that waits for its turn.
@@ -17,11 +19,20 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(write: Write, deadline: Option<Timestamp>, done: WriteDone) -> Self {
+    pub(super) fn new(
+        write: Write,
+        deadline: Option<Timestamp>,
+        done: WriteDone,
+        lanes: &Arc<Lanes>,
+    ) -> Self {
+        let cause = Cause::current();
         let asker = Asker {
             done: Some(done),
             deadline,
             submitted: Instant::now(),
+            lane: lanes.enter(deadline.is_some()),
+            step: cause.call(names::span_of(&write)),
+            cause,
         };
         Self { write, asker }
     }
@@ -42,11 +53,17 @@ struct Asker {
     done: Option<WriteDone>,
     deadline: Option<Timestamp>,
     submitted: Instant,
+    lane: InLane,
+    /// The request that led to the write.
+    cause: Cause,
+    /// The way of the write, from here to its outcome.
+    step: Step,
 }
 
 impl Asker {
     fn answer(&mut self, outcome: WriteOutcome) {
         let Some(done) = self.done.take() else { return };
+        let _entered = self.cause.enter();
         // A panic here must not keep the others of the group from their answers.
         if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
             tracing::error!("whoever waited for a write panicked at its outcome");
@@ -55,6 +72,7 @@ impl Asker {
 
     fn refuse(mut self, reason: &'static str) {
         counter!(STORE_UNAVAILABLE, "reason" => reason).increment(1);
+        self.step.fail(reason);
         self.answer(WriteOutcome::Unavailable);
     }
 }
@@ -91,6 +109,11 @@ impl Group {
         Arc::clone(&self.writes)
     }
 
+    /// The requests that led to its writes.
+    pub(super) fn cause(&self) -> Cause {
+        Cause::of_all(self.askers.iter().map(|asker| &asker.cause))
+    }
+
     /// Whether a single write makes it up.
     pub(super) fn is_single(&self) -> bool {
         self.askers.len() == 1
@@ -121,11 +144,14 @@ impl Group {
         [Self::new(first), Self::new(entries)].map(|half| Self { in_doubt, ..half })
     }
 
-    /// Answers each write with its own outcome.
-    pub(super) fn answer(self, outcomes: Vec<WriteOutcome>) {
-        let seconds = histogram!(STORE_WRITE_SECONDS);
+    /// Answers each write with its own outcome, as `system` gave it.
+    pub(super) fn answer(self, outcomes: Vec<WriteOutcome>, system: &'static str) {
+        let size = i64::try_from(self.askers.len()).unwrap_or(i64::MAX);
         for (mut asker, outcome) in self.askers.into_iter().zip(outcomes) {
-            seconds.record(asker.submitted.elapsed());
+            asker.lane.took(asker.submitted.elapsed());
+            asker.step.tell("db.system.name", system);
+            asker.step.tell("db.operation.batch.size", size);
+            asker.step.tell("outcome", names::name_of(&outcome));
             asker.answer(outcome);
         }
     }

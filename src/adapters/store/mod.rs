@@ -8,7 +8,9 @@ mod ended;
 mod group;
 mod history;
 mod in_flight;
+mod lanes;
 mod live;
+mod names;
 mod outbox;
 mod postgres;
 mod records;
@@ -16,6 +18,7 @@ mod rows;
 mod runtimes;
 mod sqlite;
 mod stuck;
+mod timeline;
 mod worker;
 mod writer;
 

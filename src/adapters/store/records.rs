@@ -217,7 +217,7 @@ impl StoredRecords {
         StoredHistory::new(self.remover.clone(), self.handle.clone())
     }
 
-    async fn read<T, F>(&self, read: impl FnOnce(Pools) -> F) -> Result<T, Away>
+    pub(super) async fn read<T, F>(&self, read: impl FnOnce(Pools) -> F) -> Result<T, Away>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, ReadError>> + Send + 'static,

@@ -5,16 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{gauge, histogram};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::group::{Entry, Group};
+use super::lanes::Lanes;
 use super::stuck::StuckWorkers;
 use super::writer::{GroupError, GroupStore};
-use crate::observability::{STORE_GROUP_SIZE, STORE_QUEUE_DEPTH};
 use crate::ports::Clock;
 
 /// How often a group is tried that another transaction is in the way of.
@@ -36,6 +35,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
     pub(super) stuck: Arc<StuckWorkers>,
+    pub(super) lanes: Arc<Lanes>,
     /// Workers that have not ended.
     pub(super) working: watch::Sender<usize>,
 }
@@ -150,7 +150,7 @@ impl<S: GroupStore> Worker<S> {
     /// Works until the writer is closed and all that was taken is answered.
     pub(super) async fn work(mut self) {
         while let Some(entries) = self.intake.take().await {
-            histogram!(STORE_GROUP_SIZE).record(entries.len() as f64);
+            self.intake.shared().lanes.grouped(entries.len());
             self.write(Group::new(entries)).await;
         }
     }
@@ -164,8 +164,8 @@ impl<S: GroupStore> Worker<S> {
             };
             match self.intake.watch(self.store.run(group.writes())).await {
                 Ok(outcomes) => {
-                    self.is_back();
-                    group.answer(outcomes);
+                    self.is_back(&group);
+                    group.answer(outcomes, S::SYSTEM);
                 }
                 Err(error) => match self.after(error, group) {
                     Next::Nothing => {}
@@ -195,6 +195,7 @@ impl<S: GroupStore> Worker<S> {
     }
 
     fn after(&mut self, error: GroupError, mut group: Group) -> Next {
+        let _entered = group.cause().enter();
         group.tries += 1;
         match error {
             GroupError::Contended(_) if group.in_doubt || group.tries < CONTENDED_TRIES_MAX => {
@@ -233,8 +234,9 @@ impl<S: GroupStore> Worker<S> {
         Next::Recover
     }
 
-    fn is_back(&mut self) {
+    fn is_back(&mut self, group: &Group) {
         if std::mem::take(&mut self.is_away) {
+            let _entered = group.cause().enter();
             tracing::info!("writes are stored again");
         }
     }
@@ -267,8 +269,6 @@ impl Intake {
         loop {
             queues.drain_into(&mut taken, shared.group_max);
             if !taken.is_empty() {
-                let waiting = queues.urgent.len() + queues.patient.len();
-                gauge!(STORE_QUEUE_DEPTH).set(waiting as f64);
                 return Some(taken);
             }
             let Queues { urgent, patient } = &mut *queues;

@@ -12,13 +12,17 @@ use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::group::Entry;
+use super::lanes::Lanes;
 use super::stuck::StuckWorkers;
 use super::worker::{Queues, Shared, Worker};
 use crate::domain::{Timestamp, Write, WriteOutcome};
-use crate::ports::{Clock, Store, WriteDone};
+use crate::ports::{Clock, Store, StoreDepth, WriteDone};
 
 /// Runs groups of writes on one backend; each worker of a [`Writer`] has one.
 pub trait GroupStore: Send + 'static {
+    /// What it is called in traces.
+    const SYSTEM: &'static str;
+
     /// Runs `writes` in their order as one transaction, and answers each.
     ///
     /// A refused write leaves nothing of itself and never fails the others. Running a write again
@@ -82,11 +86,13 @@ pub struct Writer {
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
     stuck: Arc<StuckWorkers>,
+    lanes: Arc<Lanes>,
 }
 
 impl Writer {
-    /// Starts one worker per store in `stores` on `handle`.
+    /// Starts one worker per store in `stores` on `handle`; `backend` names them for machines.
     pub fn start<S: GroupStore>(
+        backend: &'static str,
         stores: Vec<S>,
         options: WriterOptions,
         clock: &Arc<dyn Clock>,
@@ -101,12 +107,14 @@ impl Writer {
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
         let stuck = Arc::<StuckWorkers>::default();
+        let lanes = Lanes::new(backend);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             group_max: options.group_max,
             clock: Arc::clone(clock),
             workers: stores.len(),
             stuck: Arc::clone(&stuck),
+            lanes: Arc::clone(&lanes),
             working: now_working,
         });
         for (number, store) in stores.into_iter().enumerate() {
@@ -123,6 +131,7 @@ impl Writer {
             close,
             working,
             stuck,
+            lanes,
         }
     }
 
@@ -139,7 +148,7 @@ impl Writer {
 
 impl Store for Writer {
     fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone) {
-        let entry = Entry::new(write, deadline, done);
+        let entry = Entry::new(write, deadline, done, &self.lanes);
         if *self.close.borrow() {
             return entry.refuse("closed");
         }
@@ -159,6 +168,10 @@ impl Store for Writer {
 
     fn is_stuck(&self) -> bool {
         self.stuck.count() > 0
+    }
+
+    fn depth(&self) -> StoreDepth {
+        self.lanes.depth()
     }
 }
 
@@ -225,11 +238,19 @@ mod tests {
                 group_max: 4,
                 seed: None,
             };
-            Writer::start(vec![self.clone()], options, &clock, &Handle::current())
+            Writer::start(
+                "fake",
+                vec![self.clone()],
+                options,
+                &clock,
+                &Handle::current(),
+            )
         }
     }
 
     impl GroupStore for Fake {
+        const SYSTEM: &'static str = "fake";
+
         async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
             let asks = |write: &Write| match write {
                 Write::CountAsk { asks, .. } => *asks,
@@ -528,7 +549,7 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(at_ms(0)));
         let stores = vec![doubtful.clone(), healthy.clone()];
         let options = WriterOptions::default();
-        let writer = Writer::start(stores, options, &clock, &Handle::current());
+        let writer = Writer::start("fake", stores, options, &clock, &Handle::current());
 
         let mut outcomes = Vec::new();
         for asks in 0..8 {

@@ -6,6 +6,7 @@
 
 mod effects;
 mod outcomes;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::domain::values::{BucketKey, MatchId, TicketId, Timestamp};
 use crate::domain::writes::{Proposal, Write};
 
 pub use effects::{BucketEffect, MatchIds};
+pub use standing::{HeldFor, LOOKED_AT_MAX, Listed, Standing};
 
 /// The waiting queue of one bucket. Effects are to be carried out in order.
 #[derive(Debug, Clone, Hash)]

@@ -44,6 +44,14 @@ failures! {
         ApiError::DuplicateRequest { ticket: samples::TICKET, matched: false },
         ApiError::TooManyRequests { retry_after_s: 1 },
     ].into_iter().chain(away());
+    /// Of reading the state of the actors.
+    ReadActors => [
+        ApiError::InvalidQuery("limit must be from 1 to 1000".into()),
+        ApiError::InvalidValue(InvalidValue::Difficulty),
+        ApiError::BucketNotFound,
+    ].into_iter().chain(away());
+    /// Of reading a ticket's timeline.
+    ReadTimeline => [ApiError::TicketNotFound].into_iter().chain(away());
     /// Of reading a ticket.
     ReadTicket => [ApiError::RequestNotFound].into_iter().chain(away());
     /// Of withdrawing a ticket.

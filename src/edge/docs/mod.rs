@@ -25,7 +25,7 @@ use utoipa::{Modify, OpenApi as _};
 pub use events::asyncapi;
 pub use page::{document, events_document, file, page};
 
-use super::{PREFIX, matches, operations, pages, sessions, tickets, ws};
+use super::{PREFIX, debug, matches, operations, pages, scrape, sessions, tickets, ws};
 use crate::domain::limits::{
     BODY_BYTES_MAX, HEADERS_BYTES_MAX, PATH_BYTES_MAX, REQUEST_READ_MS, SOCKET_MESSAGE_BYTES_MAX,
 };
@@ -54,8 +54,9 @@ pub fn openapi() -> &'static [u8] {
         operations::health,
         operations::livez,
         operations::readyz,
-        operations::metrics,
-        operations::actors,
+        scrape::metrics,
+        debug::actors,
+        debug::ticket,
         page::document,
         page::events_document,
         page::page,

@@ -6,9 +6,11 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::samples;
+use crate::actors::board::MatchState;
 use crate::domain;
 use crate::domain::limits::{TOPIC_CHARS_MAX, USER_ID_BYTES_MAX};
-use crate::observability::Needed;
+use crate::edge::wire;
+use crate::observability::{BackendState, Needed};
 
 /// Any character except control characters; [`char::is_control`] as a class.
 const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f]";
@@ -51,6 +53,12 @@ schemas! {
     WaitingWord => words_of("status", [samples::waiting_for_partner()]);
     /// The match is over.
     DeclinedWord => words_of("status", [samples::declined()]);
+    /// How far a match has come.
+    SessionStage => words(MatchState::ALL.map(|it| json!(it.label())));
+    /// Whether a server answers, or is not needed as this one is configured.
+    BackendWord => words(BackendState::ALL.map(|it| json!(it.label())));
+    /// Where an entry of a timeline comes from.
+    TimelineSource => words(wire::TIMELINE_SOURCES.map(|it| json!(it)));
     /// The request waits no more.
     WithdrawnMessage => words_of("message", [samples::withdrawn()]);
     /// Whether the caller was in the session, or there is no such session.

@@ -3,18 +3,24 @@
 //! On the wire a ticket is a "match request", and a ticket's id its `request_id`.
 
 mod bodies;
+mod debug;
 mod frames;
 mod service;
 mod shared;
 
 pub use bodies::{AskBody, ConfirmBody, LeaveBody, TokenBody};
+pub use debug::*;
 pub use frames::{MatchExpired, MatchFound, MatchReady, PartnerLeft, RequestTimeout, frame};
 pub use service::{About, Health, Liveness, Readiness, Token};
 pub use shared::session_text;
 
+use std::num::NonZeroU8;
+
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::formatting::Formattable;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -313,8 +319,23 @@ impl<'a> ActiveSession<'a> {
 
 /// Seconds precision, UTC, as the old service wrote times.
 pub fn rfc3339(time: Timestamp) -> String {
-    OffsetDateTime::from_unix_timestamp(time.as_ms().div_euclid(1_000))
+    written(time.as_ms().div_euclid(1_000) * 1_000, &Rfc3339)
+}
+
+/// The same to the millisecond, always with three digits: so such texts sort as their times do.
+pub fn rfc3339_ms(time: Timestamp) -> String {
+    written(time.as_ms(), &Iso8601::<MILLISECONDS>)
+}
+
+const MILLISECONDS: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second {
+        decimal_digits: NonZeroU8::new(3),
+    })
+    .encode();
+
+fn written(unix_ms: i64, format: &(impl Formattable + ?Sized)) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
         .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
+        .and_then(|time| time.format(format).ok())
         .unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
 
 use dashmap::DashMap;
 
@@ -17,6 +18,7 @@ pub struct SocketGate {
     limits: Sockets,
     open: AtomicUsize,
     by_user: DashMap<UserId, usize>,
+    by_worker: DashMap<ThreadId, usize>,
     next_id: AtomicU64,
 }
 
@@ -27,6 +29,7 @@ pub struct SocketPlace {
     pub id: SocketId,
     /// Whose it is.
     pub user: UserId,
+    worker: ThreadId,
     gate: Arc<SocketGate>,
 }
 
@@ -37,6 +40,7 @@ impl SocketGate {
             limits,
             open: AtomicUsize::new(0),
             by_user: DashMap::new(),
+            by_worker: DashMap::new(),
             next_id: AtomicU64::new(1),
         }
     }
@@ -54,6 +58,13 @@ impl SocketGate {
     /// How many users have one.
     pub fn users(&self) -> usize {
         self.by_user.len()
+    }
+
+    /// How many are open on each thread that has had one, the most first.
+    pub fn by_worker(&self) -> Vec<usize> {
+        let mut sockets: Vec<usize> = self.by_worker.iter().map(|worker| *worker).collect();
+        sockets.sort_unstable_by(|one, other| other.cmp(one));
+        sockets
     }
 
     /// A place for one more socket of `user`.
@@ -84,10 +95,13 @@ impl SocketGate {
         }
         *of_user += 1;
         drop(of_user);
+        let worker = thread::current().id();
+        *self.by_worker.entry(worker).or_insert(0) += 1;
         let id = SocketId(self.next_id.fetch_add(1, Ordering::Relaxed));
         Ok(SocketPlace {
             id,
             user,
+            worker,
             gate: Arc::clone(self),
         })
     }
@@ -96,6 +110,9 @@ impl SocketGate {
 impl Drop for SocketPlace {
     fn drop(&mut self) {
         self.gate.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(mut sockets) = self.gate.by_worker.get_mut(&self.worker) {
+            *sockets -= 1;
+        }
         self.gate.by_user.remove_if_mut(&self.user, |_, sockets| {
             *sockets -= 1;
             *sockets == 0

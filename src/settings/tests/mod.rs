@@ -82,6 +82,7 @@ fn nothing_configured_is_a_working_dev_server() {
             format: LogFormat::Human
         }
     );
+    assert!(settings.traces.is_none());
     assert_eq!(
         settings.database,
         Database::Sqlite("data/matchmaker.db".into())

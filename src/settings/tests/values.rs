@@ -102,6 +102,22 @@ const REFUSED: &[(&str, &str, &str)] = &[
              https://app.example.org, separated by commas, or *",
     ),
     (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "grpc://u:pw@x:4317",
+        "the value has another scheme; expected http://host or https://host",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "xray",
+        "\"xray\" is none of these; expected parentbased_always_on or parentbased_always_off or \
+             parentbased_traceidratio or always_on or always_off or traceidratio",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER_ARG",
+        "NaN",
+        "\"NaN\" is no share; expected a number from 0 to 1, such as 0.05",
+    ),
+    (
         "REDIS_URL",
         "http://:pw@x",
         "the value has another scheme; expected redis://host or rediss://host",
@@ -228,4 +244,42 @@ fn paths_and_addresses_join_without_doubled_slashes() {
     assert_eq!(service.url.expose(), "http://questions:8000/base");
     assert_eq!(service.base_path, "");
     assert_eq!(settings.http.host, "::1");
+}
+
+#[test]
+fn traces_are_sent_where_a_collector_is_named_and_as_many_as_the_sampler_says() {
+    let collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:pw@collector:4318/");
+    let traces = |pairs: &[(&str, &str)]| {
+        let pairs = [&[collector], pairs].concat();
+        load_with(&pairs).unwrap().traces.unwrap()
+    };
+    let sampling = |sampler, ratio| {
+        let pairs = [
+            ("OTEL_TRACES_SAMPLER", sampler),
+            ("OTEL_TRACES_SAMPLER_ARG", ratio),
+        ];
+        let Sampling {
+            caller_decides,
+            share,
+        } = traces(&pairs).sampling;
+        (caller_decides, share)
+    };
+
+    let usual = traces(&[]);
+    assert_eq!(usual.endpoint.expose(), "http://u:pw@collector:4318");
+    assert_eq!(usual.service_name, "peerprep-matching-service");
+    assert_eq!(traces(&[("OTEL_SERVICE_NAME", "m")]).service_name, "m");
+    assert_eq!(sampling("parentbased_always_on", "0.5"), (true, 1.0));
+    assert_eq!(sampling("parentbased_always_off", "0.5"), (true, 0.0));
+    assert_eq!(sampling("parentbased_traceidratio", "0.5"), (true, 0.5));
+    assert_eq!(sampling("Always_On", "0.5"), (false, 1.0));
+    assert_eq!(sampling("always_off", "0.5"), (false, 0.0));
+    assert_eq!(sampling("traceidratio", "0.25"), (false, 0.25));
+    let others = ["OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER_ARG"];
+    assert!(
+        load_with(&others.map(|name| (name, "1")))
+            .unwrap()
+            .traces
+            .is_none()
+    );
 }

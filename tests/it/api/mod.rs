@@ -6,6 +6,8 @@ mod configuration;
 pub mod crash;
 mod forged;
 mod guarantees;
+mod guarded;
+mod inside;
 mod matches;
 mod operations;
 mod origins;

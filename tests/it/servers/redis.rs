@@ -51,7 +51,7 @@ impl Redis {
             ("requirepass", PASSWORD),
             ("databases", &numbers),
             ("save", ""),
-            ("maxmemory", "256mb"),
+            ("maxmemory", "1gb"),
             ("maxmemory-policy", "noeviction"),
         ];
         for (name, value) in common.iter().chain(settings) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matchmaker::adapters::store::{GroupError, GroupStore, Writer};
 use matchmaker::domain::{Timestamp, Write, WriteOutcome};
-use matchmaker::ports::{Store, WriteDone};
+use matchmaker::ports::{Store, StoreDepth, WriteDone};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -123,6 +123,8 @@ fn course_while_away(phase: Phase, now: Timestamp, chance: &mut Chance) -> Cours
 }
 
 impl GroupStore for Connection {
+    const SYSTEM: &'static str = "virtual";
+
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let course = self.course(writes.len());
         {
@@ -202,6 +204,10 @@ pub struct Watched {
 }
 
 impl Store for Watched {
+    fn depth(&self) -> StoreDepth {
+        self.writer.depth()
+    }
+
     fn submit(&self, write: Write, deadline: Option<Timestamp>, done: WriteDone) {
         let number = {
             let mut state = self.world.state();

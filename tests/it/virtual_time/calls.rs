@@ -16,6 +16,7 @@ use matchmaker::domain::{
     UserId, Wish, WithdrawAnswer,
 };
 use matchmaker::edge::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
+use matchmaker::observability::Cause;
 use matchmaker::ports::{BearerToken, Clock};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -118,6 +119,7 @@ impl Server {
         let command = |deadline, reply| OpenTicket {
             user,
             wish: asked,
+            cause: Cause::NONE,
             deadline,
             reply,
         };
@@ -164,6 +166,7 @@ impl Server {
         let command = |deadline, reply| WithdrawTicket {
             user,
             ticket,
+            cause: Cause::NONE,
             deadline,
             reply,
         };
@@ -195,6 +198,7 @@ impl Server {
             match_id,
             confirmed,
             token: BearerToken::new("lent"),
+            cause: Cause::NONE,
             deadline,
             reply,
         };
@@ -247,6 +251,7 @@ impl Server {
         let command = |deadline, reply| LeaveSession {
             user,
             session,
+            cause: Cause::NONE,
             deadline,
             reply,
         };

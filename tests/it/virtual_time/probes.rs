@@ -7,6 +7,7 @@ use matchmaker::actors::board::{Board, MatchView};
 use matchmaker::actors::messages::{AnswerProposal, CountTickets, LeaveSession};
 use matchmaker::domain::limits::OPENING_GIVE_UP_MS;
 use matchmaker::domain::{Difficulty, MatchId, SessionId, TicketId, Topic, Wish};
+use matchmaker::observability::Cause;
 use matchmaker::ports::{BearerToken, Clock};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -109,8 +110,7 @@ pub async fn at_the_end(server: &Server, breaches: &Breaches) {
 }
 
 fn is_over(server: &Server) -> bool {
-    let empty = format!("{:?}", Board::default());
-    format!("{:?}", server.board) == empty && server.world.state().rows.all_announced()
+    server.board.is_empty() && server.world.state().rows.all_announced()
 }
 
 async fn nothing_is_left(server: &Server) {
@@ -129,12 +129,7 @@ async fn nothing_is_left(server: &Server) {
         assert!(state.rows.nothing_under_way(), "a write is stuck");
         assert!(state.mirror.is_empty(), "the mirror: {:?}", state.mirror);
         assert!(state.rows.all_announced(), "G5: a session is not announced");
-        let empty = format!("{:?}", Board::default());
-        assert_eq!(
-            format!("{:?}", server.board),
-            empty,
-            "the board is not empty"
-        );
+        assert!(server.board.is_empty(), "{:?}", server.board);
     }
     let claims = server.roster.send(CountTickets).await;
     assert_eq!(claims.ok(), Some(0), "the roster holds claims");
@@ -151,6 +146,7 @@ async fn nothing_is_left(server: &Server) {
             match_id,
             confirmed: true,
             token: BearerToken::new("lent"),
+            cause: Cause::NONE,
             deadline: server.clock.now().plus_ms(1),
             reply,
         };
@@ -166,6 +162,7 @@ async fn nothing_is_left(server: &Server) {
         let command = LeaveSession {
             user: server.world.state().people[0].id.clone(),
             session,
+            cause: Cause::NONE,
             deadline: server.clock.now().plus_ms(1),
             reply,
         };

@@ -92,6 +92,8 @@ impl PostgresGroups {
 }
 
 impl GroupStore for PostgresGroups {
+    const SYSTEM: &'static str = "postgresql";
+
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let mut outcomes: Vec<Option<WriteOutcome>> = writes.iter().map(batches::never).collect();
         let (mut committed, mut rivals) = (false, 0);

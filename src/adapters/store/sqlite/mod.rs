@@ -26,6 +26,8 @@ pub(super) struct SqliteGroups {
 }
 
 impl GroupStore for SqliteGroups {
+    const SYSTEM: &'static str = "sqlite";
+
     async fn run(&mut self, writes: Arc<[Write]>) -> Result<Vec<WriteOutcome>, GroupError> {
         let (connection, path) = (self.connection.take(), Arc::clone(&self.path));
         let task = self.blocking.spawn_blocking(move || {

@@ -1,21 +1,21 @@
 //! The actor of one bucket: owns its queue, and pairs on arrival.
 
+mod handlers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::debug;
 
+use super::asked::Asked;
 use super::board::{BucketView, MatchView};
 use super::calls::Calls;
-use super::inbox::{Facts, Inbox};
-use super::messages::{
-    AskAgain, BucketFact, JoinBucket, OpenTicket, Retire, RosterFact, WithdrawTicket,
-};
+use super::decisions::Decision;
+use super::inbox::{Caused, Facts, Inbox};
+use super::messages::{BucketFact, OpenTicket, RosterFact, WithdrawTicket};
 use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
@@ -40,6 +40,7 @@ pub struct MatchmakerActor {
     inbox: Inbox<BucketFact>,
     facts: Facts<BucketFact>,
     calls: Calls<Caller>,
+    asked: Asked,
     permits: HashMap<MatchId, OwnedSemaphorePermit>,
     spare_permit: Option<OwnedSemaphorePermit>,
     awaits_permit: bool,
@@ -80,6 +81,7 @@ impl MatchmakerActor {
             inbox,
             facts,
             calls: Calls::default(),
+            asked: Asked::default(),
             permits: HashMap::new(),
             spare_permit: None,
             awaits_permit: false,
@@ -105,21 +107,29 @@ impl MatchmakerActor {
         }
     }
 
-    fn take_in(&mut self, fact: BucketFact) {
+    fn take_in(&mut self, fact: Caused<BucketFact>) {
+        let (fact, _entered) = fact.enter();
         self.pace.count();
         let now = self.core.now();
         let effects = match fact {
             BucketFact::TicketWritten(ticket, outcome) => {
+                self.asked.waits(ticket);
                 self.bucket.on_ticket_written(ticket, outcome, now)
             }
             BucketFact::ProposalWritten(id, outcome) => {
                 if outcome != WriteOutcome::Stored {
                     counter!(PROPOSALS_FAILED).increment(1);
+                    for ticket in self.bucket.tickets_proposed(id).into_iter().flatten() {
+                        self.core.decided(ticket, Decision::ProposalFailed(id));
+                    }
                     self.permits.remove(&id);
                 }
                 self.bucket.on_proposal_written(id, &outcome, now)
             }
-            BucketFact::Admitted(ticket) => self.bucket.admit(*ticket, now),
+            BucketFact::Admitted(ticket) => {
+                self.asked.waits(ticket.id);
+                self.bucket.admit(*ticket, now)
+            }
             BucketFact::Abandoned(ticket) => self.bucket.abandon(ticket, now),
         };
         self.run(effects, None);
@@ -130,19 +140,25 @@ impl MatchmakerActor {
         let now = self.core.now();
         let due = self.bucket.on_time(now);
         self.run(due, None);
-        while self.bucket.next_pair().is_some() {
+        while let Some((older, younger)) = self.bucket.next_pair() {
             let Some(permit) = self.take_permit(ctx) else {
                 break;
             };
+            let step = self.asked.paired(older, younger);
+            let _entered = step.enter();
             let ids = Core::match_ids();
             self.permits.insert(ids.id, permit);
             let effects = self.bucket.propose_next(ids, now);
             self.run(effects, None);
         }
+        if !self.awaits_permit {
+            self.asked.turn_is_over();
+        }
         self.spare_permit = None;
         self.view.publish(
             self.bucket.waiting(),
             self.bucket.set_aside(),
+            self.calls.len(),
             self.bucket.oldest(),
         );
         self.timer
@@ -186,16 +202,21 @@ impl MatchmakerActor {
                     let waits = QueueChange::Waits(Box::new(ticket.clone()));
                     self.core.ports.mirror.note(waits);
                     self.core.board.put_ticket(ticket.id, &ticket.user, None);
+                    self.core.decided(ticket.id, Decision::Waits);
                     self.core
                         .roster
                         .report(RosterFact::Opened(Box::new(ticket)));
                 }
-                BucketEffect::Replaced { old, new } => self.core.replaced(old, new),
+                BucketEffect::Replaced { old, new } => {
+                    self.asked.gone(old);
+                    self.core.replaced(old, new);
+                }
                 BucketEffect::Closed {
                     ticket,
                     user,
                     outcome,
                 } => {
+                    self.asked.gone(ticket);
                     self.core.closed(ticket, user.clone(), outcome);
                     if outcome == TicketOutcome::Expired {
                         let notice = Notice::TicketExpired { ticket };
@@ -227,6 +248,9 @@ impl MatchmakerActor {
         match write {
             Write::ProposeMatch(ref proposal) => {
                 let id = proposal.id;
+                for ticket in proposal.tickets {
+                    self.core.decided(ticket, Decision::Proposed(id));
+                }
                 let fact = move |outcome| BucketFact::ProposalWritten(id, outcome);
                 self.core.store(write, deadline, &self.inbox, fact);
             }
@@ -282,6 +306,7 @@ impl MatchmakerActor {
         histogram!(TIME_TO_MATCH).record(waited_ms as f64 / 1_000.0);
         self.core.board.put_match(id, view);
         for ticket in &*tickets {
+            self.core.decided(ticket.id, Decision::Matched(id));
             self.core.ports.mirror.note(QueueChange::Gone(ticket.id));
             self.core
                 .board
@@ -318,70 +343,12 @@ impl Actor for MatchmakerActor {
     }
 }
 
-impl StreamHandler<BucketFact> for MatchmakerActor {
-    fn handle(&mut self, fact: BucketFact, ctx: &mut Self::Context) {
+impl StreamHandler<Caused<BucketFact>> for MatchmakerActor {
+    fn handle(&mut self, fact: Caused<BucketFact>, ctx: &mut Self::Context) {
         self.take_in(fact);
         self.catch_up();
         self.settle(ctx);
     }
 
     fn finished(&mut self, _ctx: &mut Self::Context) {}
-}
-
-impl Handler<JoinBucket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: JoinBucket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.ticket.id,
-        });
-        let effects = self.bucket.join(command.ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<AskAgain> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: AskAgain, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let deadline = command.ask.deadline;
-        let call = self.calls.add(Caller::Ask {
-            ask: command.ask,
-            opens: command.again.id,
-        });
-        let effects = self
-            .bucket
-            .ask_again(command.held, command.again, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<WithdrawTicket> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, command: WithdrawTicket, ctx: &mut Self::Context) {
-        self.view.command_taken();
-        self.catch_up();
-        let (ticket, deadline) = (command.ticket, command.deadline);
-        let call = self.calls.add(Caller::Withdraw(command));
-        let effects = self.bucket.withdraw(ticket, call, self.core.now());
-        self.run(effects, Some(deadline));
-        self.settle(ctx);
-    }
-}
-
-impl Handler<Retire> for MatchmakerActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
 }

@@ -1,0 +1,171 @@
+//! The state of the actors, put together from what they publish.
+
+use std::cmp::Reverse;
+
+use super::{ActorsQuery, Order};
+use crate::actors::ROSTER_MAILBOX;
+use crate::actors::board::{BucketReading, MatchState, MatchView};
+use crate::domain::{BucketKey, MatchId, Timestamp};
+use crate::edge::error::ApiError;
+use crate::edge::state::{Backend, Edge};
+use crate::edge::wire::{
+    ActorsState, BackendStates, BucketState, MatchCounts, MirrorCounts, OutboxState, RosterState,
+    ServerState, SessionItem, SessionsState, SocketsState, StoreState, TicketCounts, rfc3339_ms,
+};
+use crate::observability::Needed;
+use crate::ports::OutboxBacklog;
+
+/// Everything but the queue of one bucket.
+pub(super) fn read(
+    edge: &Edge,
+    query: &ActorsQuery,
+    bucket: Option<&BucketKey>,
+    backlog: Option<OutboxBacklog>,
+) -> Result<ActorsState, ApiError> {
+    let backend = edge.backend()?;
+    let (board, now) = (&backend.board, backend.clock.now());
+    let all = board.buckets();
+    let (buckets_total, waiting) = (
+        all.len(),
+        all.iter().map(|(_, bucket)| bucket.waiting).sum(),
+    );
+    let found = find(all, query, bucket);
+    let (depth, mirror) = (backend.store.depth(), backend.mirror.state());
+    Ok(ActorsState {
+        server: server(edge, now),
+        roster: RosterState {
+            mailbox: board.mailboxes.roster.depth(),
+            mailbox_max: ROSTER_MAILBOX,
+            users: edge.asks.len(),
+        },
+        buckets_total,
+        buckets_found: found.len(),
+        offset: query.offset,
+        limit: query.limit,
+        buckets: page(&found, query)
+            .map(|(key, bucket)| shown(key, bucket, now))
+            .collect(),
+        queue: None,
+        tickets: TicketCounts {
+            waiting,
+            known: board.tickets_len(),
+        },
+        matches: MatchCounts {
+            proposed: board.matches_in(MatchState::Proposed),
+            opening: board.matches_in(MatchState::Opening),
+            in_session: board.matches_in(MatchState::InSession),
+        },
+        sessions: sessions(backend, query, now),
+        sockets: SocketsState {
+            open: edge.sockets.len(),
+            users: edge.sockets.users(),
+            per_worker: edge.sockets.by_worker(),
+        },
+        store: StoreState {
+            backend: depth.backend,
+            urgent: depth.urgent,
+            patient: depth.patient,
+            stuck: backend.store.is_stuck(),
+        },
+        outbox: backlog.map(|backlog| OutboxState {
+            rows: backlog.rows,
+            oldest_age_ms: backlog.oldest.map(|oldest| now.ms_since(oldest)),
+        }),
+        mirror: MirrorCounts {
+            behind: mirror.behind,
+            differences: mirror.differences,
+        },
+        backends: backends(edge),
+    })
+}
+
+fn server(edge: &Edge, now: Timestamp) -> ServerState {
+    let ready_after = edge.began.ready_after().unwrap_or_default();
+    let runs_ms = i64::try_from(edge.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let started_at = Timestamp::from_ms(now.as_ms().saturating_sub(runs_ms));
+    ServerState {
+        version: env!("CARGO_PKG_VERSION"),
+        environment: edge.settings.environment.as_str().to_owned(),
+        started_at: rfc3339_ms(started_at),
+        recovery_seconds: ready_after.as_secs_f64(),
+    }
+}
+
+fn backends(edge: &Edge) -> BackendStates {
+    let word = |backend| edge.needed.state(backend).label();
+    BackendStates {
+        postgresql: word(Needed::PostgreSql),
+        redis: word(Needed::Redis),
+        rabbitmq: word(Needed::RabbitMq),
+    }
+}
+
+/// The buckets that are asked for, in the order that is asked for.
+fn find(
+    mut buckets: Vec<(BucketKey, BucketReading)>,
+    query: &ActorsQuery,
+    bucket: Option<&BucketKey>,
+) -> Vec<(BucketKey, BucketReading)> {
+    if let Some(bucket) = bucket {
+        buckets.retain(|(key, _)| key == bucket);
+    }
+    if let Some(wanted) = &query.search {
+        let wanted = wanted.trim().to_lowercase();
+        buckets.retain(|(key, _)| {
+            let difficulty = key.difficulty.as_lower_case();
+            key.topic.as_str().contains(&wanted) || difficulty.contains(&wanted)
+        });
+    }
+    match query.order {
+        Order::Key => buckets.sort_unstable_by(|(one, _), (other, _)| one.cmp(other)),
+        Order::Waiting => buckets.sort_by(|(one, first), (other, second)| {
+            let rank = |bucket: &BucketReading| (Reverse(bucket.waiting), bucket.oldest);
+            rank(first).cmp(&rank(second)).then_with(|| one.cmp(other))
+        }),
+    }
+    buckets
+}
+
+fn page<'a, T>(items: &'a [T], query: &ActorsQuery) -> impl Iterator<Item = &'a T> {
+    items.iter().skip(query.offset).take(query.limit)
+}
+
+fn shown(key: &BucketKey, bucket: &BucketReading, now: Timestamp) -> BucketState {
+    BucketState {
+        difficulty: key.difficulty.as_str(),
+        topic: key.topic.as_str().to_owned(),
+        queue_length: bucket.waiting,
+        oldest_wait_ms: bucket.oldest.map(|oldest| now.ms_since(oldest)),
+        set_aside: bucket.set_aside,
+        in_flight: bucket.in_flight,
+        mailbox: bucket.mailbox,
+    }
+}
+
+/// Matches and sessions, what is due first at the beginning.
+fn sessions(backend: &Backend, query: &ActorsQuery, now: Timestamp) -> SessionsState {
+    let board = &backend.board;
+    let deadline = |view: &MatchView| match view {
+        MatchView::Proposed { expires_at } => Some(*expires_at),
+        MatchView::Opening => None,
+        MatchView::InSession(id) => board.session(*id).map(|session| session.ends_at),
+    };
+    let dated = |(id, view): (MatchId, MatchView)| (deadline(&view), id, view);
+    let mut all: Vec<_> = board.matches().into_iter().map(dated).collect();
+    all.sort_unstable_by_key(|(deadline, id, _)| (*deadline, *id));
+    let item = |(deadline, id, view): &(Option<Timestamp>, MatchId, MatchView)| SessionItem {
+        state: view.state().label(),
+        match_id: id.0,
+        session_id: match view {
+            MatchView::InSession(id) => Some(id.0),
+            MatchView::Proposed { .. } | MatchView::Opening => None,
+        },
+        deadline: deadline.map(rfc3339_ms),
+        due_in_ms: deadline.map(|deadline| deadline.ms_since(now)),
+    };
+    SessionsState {
+        open: board.sessions_len(),
+        total: all.len(),
+        items: page(&all, query).map(item).collect(),
+    }
+}
