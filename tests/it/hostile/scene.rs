@@ -196,6 +196,11 @@ async fn actors(server: &Server) -> Vec<String> {
     }
     let mut seen: Vec<String> = buckets.iter().map(|it| format!("bucket: {it}")).collect();
     seen.sort_unstable();
+    let items = state["sessions"]["items"].as_array_mut();
+    for item in items.into_iter().flatten() {
+        let item = item.as_object_mut().expect("a session is an object");
+        item.remove("due_in_ms");
+    }
     for part in ["tickets", "matches", "sessions"] {
         seen.push(format!("{part}: {}", state[part]));
     }
