@@ -87,8 +87,13 @@ fn of_buckets(
     named_max: usize,
     now: Timestamp,
 ) -> String {
-    buckets.sort_unstable_by_key(|(_, bucket)| bucket.number);
-    let (named, others) = buckets.split_at(named_max.min(buckets.len()));
+    let number = |(_, bucket): &(BucketKey, BucketReading)| bucket.number;
+    if named_max < buckets.len() {
+        // Of very many, only these are to be in order.
+        buckets.select_nth_unstable_by_key(named_max, number);
+    }
+    let (named, others) = buckets.split_at_mut(named_max.min(buckets.len()));
+    named.sort_unstable_by_key(number);
     let sample = |(key, bucket): &'_ (BucketKey, BucketReading)| BucketSample {
         difficulty: key.difficulty.as_str().to_owned(),
         topic: key.topic.as_str().to_owned(),

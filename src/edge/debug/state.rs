@@ -1,6 +1,6 @@
 //! The state of the actors, put together from what they publish.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use super::{ActorsQuery, Order};
 use crate::actors::ROSTER_MAILBOX;
@@ -116,14 +116,29 @@ fn find(
             key.topic.as_str().contains(&wanted) || difficulty.contains(&wanted)
         });
     }
-    match query.order {
-        Order::Key => buckets.sort_unstable_by(|(one, _), (other, _)| one.cmp(other)),
-        Order::Waiting => buckets.sort_by(|(one, first), (other, second)| {
-            let rank = |bucket: &BucketReading| (Reverse(bucket.waiting), bucket.oldest);
-            rank(first).cmp(&rank(second)).then_with(|| one.cmp(other))
-        }),
-    }
+    sort_up_to(
+        &mut buckets,
+        query,
+        |(one, first), (other, second)| match query.order {
+            Order::Key => one.cmp(other),
+            Order::Waiting => {
+                let rank = |bucket: &BucketReading| (Reverse(bucket.waiting), bucket.oldest);
+                rank(first).cmp(&rank(second)).then_with(|| one.cmp(other))
+            }
+        },
+    );
     buckets
+}
+
+/// Sorts no more than is needed for the page: of very many, nearly all are on none that anybody reads.
+fn sort_up_to<T>(items: &mut [T], query: &ActorsQuery, compare: impl Fn(&T, &T) -> Ordering) {
+    let end = query.offset.saturating_add(query.limit);
+    let read = if end < items.len() {
+        items.select_nth_unstable_by(end, &compare).0
+    } else {
+        items
+    };
+    read.sort_unstable_by(compare);
 }
 
 fn page<'a, T>(items: &'a [T], query: &ActorsQuery) -> impl Iterator<Item = &'a T> {
@@ -152,7 +167,9 @@ fn sessions(backend: &Backend, query: &ActorsQuery, now: Timestamp) -> SessionsS
     };
     let dated = |(id, view): (MatchId, MatchView)| (deadline(&view), id, view);
     let mut all: Vec<_> = board.matches().into_iter().map(dated).collect();
-    all.sort_unstable_by_key(|(deadline, id, _)| (*deadline, *id));
+    sort_up_to(&mut all, query, |one, other| {
+        (one.0, one.1).cmp(&(other.0, other.1))
+    });
     let item = |(deadline, id, view): &(Option<Timestamp>, MatchId, MatchView)| SessionItem {
         state: view.state().label(),
         match_id: id.0,

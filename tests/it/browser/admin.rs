@@ -198,8 +198,8 @@ async fn a_ticket_is_found_by_its_id_and_by_a_link() {
     let server = Server::start().await;
     let known = "0198c7a2-5b1e-7c40-9d2a-000000000017";
     let page = open_busy(&server, &format!("#ticket={known}")).await;
-    reads(&page, "ticket-why", "It waits at place 3").await;
-    reads(&page, "timeline", "declined by the partner").await;
+    reads(&page, "ticket-why", "It may not meet any of the 2 others").await;
+    reads(&page, "timeline", "declined by partner").await;
     assert_eq!(page.evaluate("el['ticket-id'].value").await, known);
 
     page.write("#ticket-id", "unknown").await;

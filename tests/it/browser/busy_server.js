@@ -12,16 +12,17 @@
     });
     const id = (number) => `0198c7a2-5b1e-7c40-9d2a-${String(number).padStart(12, '0')}`;
     const ticket = {
-        id: id(17), user_id: 'ada', difficulty: 'Easy', topic: 'Array 1', status: 'pending',
-        why: 'It waits at place 3: its first match ended because bob declined, and nobody else has asked since.',
+        id: id(17), user_id: 'ada', difficulty: 'Easy', topic: 'Array 1', status: 'waiting',
+        why: 'It may not meet any of the 2 others in its bucket, because of declines and silences.',
         place: 3, waits_until: '2026-11-30T16:01:04.531Z',
         timeline: [
-            { at: '2026-11-30T16:00:00.123Z', source: 'stored', what: 'asked', detail: '', match_id: null },
-            { at: '2026-11-30T16:00:00.127Z', source: 'decision', what: 'queued', detail: 'at place 3', match_id: null },
-            { at: '2026-11-30T16:00:02.310Z', source: 'decision', what: 'paired', detail: 'with the ticket of bob', match_id: id(4) },
-            { at: '2026-11-30T16:00:02.318Z', source: 'stored', what: 'proposed', detail: '', match_id: id(4) },
-            { at: '2026-11-30T16:00:04.500Z', source: 'stored', what: 'declined by the partner', detail: '', match_id: id(4) },
-            { at: '2026-11-30T16:00:04.531Z', source: 'stored', what: 'put back', detail: 'in its place', match_id: null },
+            { at: '2026-11-30T16:00:00.123Z', source: 'stored', what: 'asked', detail: 'Asked for Array 1 in Easy.', match_id: null },
+            { at: '2026-11-30T16:00:00.127Z', source: 'decision', what: 'waits', detail: 'It may be paired from now on.', match_id: null },
+            { at: '2026-11-30T16:00:02.310Z', source: 'decision', what: 'proposed', detail: 'It was set aside for this match.', match_id: id(4) },
+            { at: '2026-11-30T16:00:02.310Z', source: 'stored', what: 'proposal', detail: `Proposed with ticket ${id(16)} until 2026-11-30T16:02:02.310Z; nobody confirmed.`, match_id: id(4) },
+            { at: '2026-11-30T16:00:02.318Z', source: 'decision', what: 'matched', detail: 'The match is stored; both are told.', match_id: id(4) },
+            { at: '2026-11-30T16:00:04.500Z', source: 'stored', what: 'match_over', detail: 'The match is over: declined_by_partner.', match_id: id(4) },
+            { at: '2026-11-30T16:00:04.531Z', source: 'decision', what: 'put_back', detail: 'The match ended; it goes back to its old place.', match_id: id(4) },
         ],
     };
     const state = {
@@ -67,7 +68,7 @@
         if (asked.get('order') === 'key') found.sort((a, b) => a.topic.localeCompare(b.topic));
         const [offset, limit] = ['offset', 'limit'].map((name) => Number(asked.get(name) || 0));
         const queue = Array.from({ length: Math.min(9, found[0]?.queue_length || 0) }, (_, index) => ({
-            ticket_id: id(15 + index), user_id: `user-${31 * index + 7}`, place: index + 1, waited_ms: 55300 - 2100 * index, waits_until: '2026-11-30T16:01:04Z', set_aside: index === 1,
+            ticket_id: id(15 + index), user_id: `user-${31 * index + 7}`, waited_ms: 55300 - 2100 * index, waits_until: '2026-11-30T16:01:04Z', set_aside: index === 1 ? 'proposal' : null,
         }));
         return { ...state, buckets_found: found.length, offset, limit, buckets: found.slice(offset, offset + limit), ...(bucket ? { queue } : {}) };
     };
