@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 IDS = ("id", "match_id", "session_id")
 PREFIX = "/api/v1/matching"
+TICKET = ("request_id", "ticket_id")
 FEW = ["Array", "Graph", "Hash Table"]
 LATEST = 20
 DICE = random.Random(0)  # one of its own: hypothesis sets the common one back for each case
@@ -145,5 +146,5 @@ def flatmap_path_parameters(context, path_parameters):
     strategies = {name: st.just(value) for name, value in (path_parameters or {}).items()}
     for name, value in (path_parameters or {}).items():
         if is_uuid(value):
-            strategies[name] = often(value, known["id" if name == "request_id" else name])
+            strategies[name] = often(value, known["id" if name in TICKET else name])
     return st.fixed_dictionaries(strategies)

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::auth::Operator;
 use super::calls::answered;
-use super::docs::failures;
+use super::docs::{failures, values};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ActorsState, QueuedTicket, TicketTimeline, rfc3339_ms};
@@ -28,7 +28,7 @@ const LIMIT_MAX: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub struct ActorsQuery {
     /// One bucket only, as `difficulty:topic`, and who waits in it.
-    #[param(example = "Easy:hash table")]
+    #[param(value_type = values::AskedBucket, inline, required = false, example = "Easy:hash table")]
     bucket: Option<String>,
     /// Buckets only with this text in their difficulty or topic.
     search: Option<String>,

@@ -45,6 +45,8 @@ schemas! {
     /// What the question should be about. White space around it is cut off; control characters are
     /// refused. Two topics meet where they are equal but for letter case and runs of white space.
     AskedTopic => text(None, &format!("^[{SPACES}]*{}[{SPACES}]*$", topic()));
+    /// A difficulty and a topic.
+    AskedBucket => text(None, &asked_bucket());
     /// The topic as it was sent, trimmed.
     Topic => text(Some(TOPIC_CHARS_MAX), &format!("^{}$", topic()));
     /// How a request that is not over stands.
@@ -113,6 +115,13 @@ fn any_case(words: &[&str]) -> String {
 fn asked_user_id() -> String {
     let (ascii_max, any_max) = (USER_ID_BYTES_MAX, USER_ID_BYTES_MAX / 4);
     format!(r"^([\u0020-\u007e]{{1,{ascii_max}}}|{PLAIN}{{1,{any_max}}})$")
+}
+
+/// Both as they are asked for, with a colon between them.
+fn asked_bucket() -> String {
+    let difficulty = any_case(&domain::Difficulty::ALL.map(|it| it.as_str()));
+    let difficulty = difficulty.trim_end_matches('$');
+    format!("{difficulty}:[{SPACES}]*{}[{SPACES}]*$", topic())
 }
 
 /// A trimmed topic: it begins and ends with what is no space.
