@@ -26,8 +26,9 @@ pub use log::start_log;
 pub use traces::Traces;
 
 /// Upper bounds of the histograms of times: 1 ms to 10 min.
-const SECONDS: [f64; 16] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0,
+const SECONDS: [f64; 18] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+    300.0, 600.0,
 ];
 /// Upper bounds of the histograms of counts.
 const COUNTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
@@ -68,7 +69,41 @@ pub fn tidy_metrics() {
     }
 }
 
-/// Gives every metric its help text, and every guarantee and limit its counter, which stands at 0.
+/// Counters with labels that are there from the start: a monitor sees only from the second sample on
+/// that one grows.
+const FROM_THE_START: &[(&str, &str, &[&str])] = &[
+    (REFUSALS, "actor", &["roster", "bucket", "session"]),
+    (
+        OPENINGS_FAILED,
+        "step",
+        &["question", "share", "share_left"],
+    ),
+    (
+        STORE_UNAVAILABLE,
+        "reason",
+        &["away", "closed", "full", "overdue"],
+    ),
+    (
+        MATCHES_ENDED,
+        "ending",
+        &["declined", "expired", "question_unavailable"],
+    ),
+    (
+        TICKETS_CLOSED,
+        "outcome",
+        &[
+            "withdrawn",
+            "declined",
+            "replaced",
+            "expired",
+            "refused",
+            "in_session",
+        ],
+    ),
+    (MIRROR_DIFFERENCES, "kind", &["missing", "surplus"]),
+];
+
+/// Gives every metric its help text, and every counter whose labels are known its series, at 0.
 fn describe_metrics() {
     for metric in METRICS {
         match metric.kind {
@@ -77,8 +112,18 @@ fn describe_metrics() {
             Kind::Histogram => describe_histogram!(metric.name, metric.help.trim()),
         }
     }
+    for metric in METRICS {
+        if metric.kind == Kind::Counter && metric.labels.is_empty() {
+            counter!(metric.name).absolute(0);
+        }
+    }
     for guarantee in Guarantee::ALL {
         counter!(BREACHES, "guarantee" => guarantee.label()).absolute(0);
+    }
+    for (name, label, values) in FROM_THE_START {
+        for value in *values {
+            counter!(*name, *label => *value).absolute(0);
+        }
     }
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "profile" => PROFILE).set(1.0);
     for limit in Limit::ALL {

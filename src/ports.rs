@@ -7,7 +7,7 @@ mod timeline;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -326,6 +326,22 @@ pub struct OutboxBacklog {
     pub rows: u64,
     /// When the oldest was stored.
     pub oldest: Option<Timestamp>,
+}
+
+/// The backlog as whoever sends has measured it last.
+#[derive(Debug, Default)]
+pub struct MeasuredBacklog(Mutex<Option<OutboxBacklog>>);
+
+impl MeasuredBacklog {
+    /// It stands so now.
+    pub fn note(&self, backlog: OutboxBacklog) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(backlog);
+    }
+
+    /// What was noted last, if anything was.
+    pub fn last(&self) -> Option<OutboxBacklog> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The announcements that are stored with the facts that they announce.

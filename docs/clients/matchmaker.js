@@ -8,8 +8,7 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Matchmaker {
     #open = false; // whether the socket is
-    #fresh = false; // whether something has happened since the last look
-    #wake = () => {};
+    #waiting = new Set(); // whoever looks again when something happens
     #closed = false;
 
     // `token(isStale)` gives an access token; another one, where the last one was refused.
@@ -41,6 +40,7 @@ export class Matchmaker {
         for (let pause = 500, isStale = false; !this.#closed; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
             const url = new URL("/ws", this.server.replace(/^http/, "ws"));
             url.searchParams.set("token", await Promise.resolve(isStale).then(this.token).catch(() => "none"));
+            if (this.#closed) return;
             const socket = (this.socket = new WebSocket(url));
             socket.onopen = () => this.#heard({ type: "open" });
             socket.onmessage = ({ data }) => this.#heard(JSON.parse(data));
@@ -87,18 +87,21 @@ export class Matchmaker {
     // Looks until there is something to see, whenever something has happened and from time to time.
     async #until(look) {
         for (;;) {
-            this.#fresh = false;
-            const seen = await look();
-            if (seen !== undefined) return seen;
-            const patience = sleep(this.#open ? LOOK_MS : POLL_MS);
-            if (!this.#fresh) await Promise.race([patience, new Promise((woken) => (this.#wake = woken))]);
+            let wake;
+            const woken = new Promise((happened) => this.#waiting.add((wake = happened)));
+            try {
+                const seen = await look();
+                if (seen !== undefined) return seen;
+                await Promise.race([woken, sleep(this.#open ? LOOK_MS : POLL_MS)]);
+            } finally {
+                this.#waiting.delete(wake);
+            }
         }
     }
 
     #heard(event) {
         this.#open = event.type !== "closed";
-        this.#fresh = true;
-        this.#wake();
+        for (const wake of this.#waiting) wake();
         this.onEvent(event);
     }
 }

@@ -136,7 +136,16 @@ pub struct ExplainTicket {
     /// The ticket.
     pub ticket: TicketId,
     /// Where the answer goes.
-    pub reply: Reply<Option<Standing>>,
+    pub reply: Reply<Option<Explained>>,
+}
+
+/// How a ticket stands in its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explained {
+    /// How it stands.
+    pub standing: Standing,
+    /// Whether nobody in the bucket is paired before an unconfirmed match of any bucket ends.
+    pub awaits_permit: bool,
 }
 
 /// Query: who waits in a bucket. Answered with `None` where it has no actor.

@@ -26,7 +26,8 @@ use crate::adapters::{
 };
 use crate::observability::{Needed, NeededBackends};
 use crate::ports::{
-    Clock, FallbackSessions, LiveState, Questions, QueueMirror, SharedSessions, Store, Users,
+    Clock, FallbackSessions, LiveState, MeasuredBacklog, Questions, QueueMirror, SharedSessions,
+    Store, Users,
 };
 use crate::settings::{Database, SecretUrl, Settings};
 
@@ -123,9 +124,15 @@ struct Announcements {
     publisher: Option<Arc<RabbitPublisher>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    measured: Arc<MeasuredBacklog>,
 }
 
 impl Neighbours {
+    /// How many announcements wait, as it was measured last.
+    pub fn backlog(&self) -> Arc<MeasuredBacklog> {
+        Arc::clone(&self.announcements.measured)
+    }
+
     /// Builds them and starts their tasks on `io`.
     ///
     /// # Errors
@@ -266,6 +273,7 @@ fn start_announcing(
     let (clock, retention_ms) = (Arc::clone(clock), settings.outbox_retention_ms);
     let (stop, stopped) = watch::channel(false);
     let publisher = links.rabbitmq.clone();
+    let mut measured = Arc::default();
     let (task, announcing) = match &publisher {
         Some(publisher) => {
             let publisher = crash_points::around_publisher(Arc::clone(publisher) as Arc<_>);
@@ -276,6 +284,7 @@ fn start_announcing(
             };
             let relay = OutboxRelay::new(outbox, publisher, clock, Arc::clone(&woken), options);
             let told = Arc::new(move |_, _| woken.notify_one());
+            measured = relay.measured();
             (io.spawn(relay.run(stopped)), Announcing::new(writer, told))
         }
         None => {
@@ -287,6 +296,7 @@ fn start_announcing(
         publisher,
         stop,
         task,
+        measured,
     };
     (announcements, announcing)
 }

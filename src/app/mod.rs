@@ -14,6 +14,7 @@ pub use serving::{Running, start};
 use std::io;
 use std::time::Duration;
 
+use opentelemetry_otlp::ExporterBuildError;
 use tokio::runtime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -122,7 +123,14 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
 fn start_traces(settings: &settings::Traces) -> Result<Traces, AppError> {
     let collector = HttpCollector::new(HttpCalls::start()?);
     let endpoint = &settings.endpoint;
-    let unusable = |_| AppError::Neighbour(format!("traces cannot be sent to {endpoint}"));
+    let unusable = |fault| {
+        let reason = match fault {
+            // It has the address in it, with a password perhaps.
+            ExporterBuildError::InvalidUri(..) => "that is no address".to_owned(),
+            fault => fault.to_string(),
+        };
+        AppError::Neighbour(format!("traces cannot be sent to {endpoint}: {reason}"))
+    };
     let traces = Traces::start(settings, collector).map_err(unusable)?;
     info!("traces are sent to {endpoint}");
     Ok(traces)

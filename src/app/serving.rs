@@ -78,7 +78,6 @@ struct Started {
 /// Brings back everything that was stored, on the thread where it lives from then on: the first one that
 /// serves HTTP. A request, the actors that it concerns and what they store wake no other thread.
 struct StartUp {
-    began: Instant,
     edge: web::Data<Edge>,
     /// Where a store may block while it is opened and read.
     io: Handle,
@@ -104,7 +103,6 @@ struct Recovered {
 ///
 /// [`AppError`]; the process is to end then, and with it whatever was started.
 pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<Running, AppError> {
-    let began = Instant::now();
     let reserved = Reserved::take(&settings.http)?;
     let (address, listener) = (reserved.address(), reserved.listener()?);
     let render_metrics = observability::start_metrics();
@@ -112,7 +110,6 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
     let edge = web::Data::new(edge);
     let (opened, open) = watch::channel(false);
     let start_up = StartUp {
-        began,
         edge: edge.clone(),
         io,
         mark_thread,
@@ -156,7 +153,7 @@ impl StartUp {
         let roster = recovered.backend.roster.clone();
         edge.open(recovered.backend);
         let door = early.map_or_else(open, Ok)?;
-        let took = self.began.elapsed();
+        let took = edge.ready_after();
         gauge!(RECOVERY_SECONDS).set(took.as_secs_f64());
         let took_ms = took.as_millis();
         info!("listening on http://{address}, ready after {took_ms} ms");
@@ -212,7 +209,7 @@ async fn recovered(
         roster,
         store: Arc::clone(&store.writer) as Arc<dyn Store>,
         board,
-        outbox: Arc::new(store.records.outbox()),
+        backlog: neighbours.backlog(),
         timelines: store.records.clone(),
         mirror: Arc::clone(&neighbours.mirror),
         records: store.records,

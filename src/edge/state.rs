@@ -21,7 +21,8 @@ use crate::actors::roster::RosterActor;
 use crate::domain::limits::{RATED_USERS_MAX, SOCKET_MESSAGES_BURST};
 use crate::observability::{Limit, NeededBackends};
 use crate::ports::{
-    Clock, FallbackSessions, Outbox, QueueMirror, Records, SharedSessions, Store, Timelines, Users,
+    Clock, FallbackSessions, MeasuredBacklog, QueueMirror, Records, SharedSessions, Store,
+    Timelines, Users,
 };
 use crate::settings::Settings;
 
@@ -62,8 +63,8 @@ pub struct Backend {
     pub records: Arc<dyn Records>,
     /// What is stored about single tickets.
     pub timelines: Arc<dyn Timelines>,
-    /// Announcements that wait.
-    pub outbox: Arc<dyn Outbox>,
+    /// How many announcements wait.
+    pub backlog: Arc<MeasuredBacklog>,
     /// The copy of the waiting queues.
     pub mirror: Arc<dyn QueueMirror>,
     /// The shared sessions.
@@ -165,6 +166,11 @@ impl Edge {
     /// Refuses everything from now on, except what operators ask for.
     pub fn stop(&self) {
         self.stage.store(Stage::Stopping as u8, Ordering::Release);
+    }
+
+    /// How long it took until the server was ready.
+    pub fn ready_after(&self) -> Duration {
+        self.began.ready_after().unwrap_or_default()
     }
 
     /// How far the server has come.

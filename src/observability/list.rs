@@ -72,7 +72,7 @@ metrics_list! {
     MATCHES_ENDED: Counter = "matchmaker_matches_ended_total" ["ending"];
     /// Matches by state.
     MATCHES_OPEN: Gauge = "matchmaker_matches_open" ["state"];
-    /// Time from the younger ticket's enqueueing to the stored match, in seconds.
+    /// Time that a ticket waited, since it began to wait, until its match was stored, in seconds.
     TIME_TO_MATCH: Histogram = "matchmaker_time_to_match_seconds";
     /// Time from the proposal to the second confirmation, in seconds.
     TIME_TO_CONFIRM: Histogram = "matchmaker_time_to_confirm_seconds";
@@ -116,7 +116,7 @@ metrics_list! {
     STORE_GROUP_SIZE: Histogram = "matchmaker_store_group_size" ["store"];
     /// Time from handing a write over to its outcome, in seconds.
     STORE_WRITE_SECONDS: Histogram = "matchmaker_store_write_seconds" ["store"];
-    /// Writes that wait for the store or are being stored, by lane: `urgent` and `patient` wait.
+    /// Writes that wait for the store or are being stored, by lane: for `urgent` ones somebody waits.
     STORE_QUEUE_DEPTH: Gauge = "matchmaker_store_queue_depth" ["store", "lane"];
     /// Writes that were refused because the store was away or full.
     STORE_UNAVAILABLE: Counter = "matchmaker_store_unavailable_total" ["reason"];
@@ -187,8 +187,8 @@ const HEAD: &str = "\
 What `GET /metrics` shows, in Prometheus' text format. This page is made from the list in
 `src/observability/list.rs`; a test compares the two, and `UPDATE_DOCS=1 cargo test --lib metrics` writes
 it anew. Labels have few values that are known beforehand, but for topics, of which the first
-`METRICS_BUCKETS_MAX` that are in use get names and all others together are `other`. A histogram has
-buckets from 1 ms to 10 min. Alert rules for these are in `config/alerts.yml`.
+`METRICS_BUCKETS_MAX` that are in use get names and all others together are `other`. A histogram
+of seconds has buckets from 1 ms to 10 min. Alert rules for these are in `config/alerts.yml`.
 
 | name | kind | labels | what it tells |
 |---|---|---|---|

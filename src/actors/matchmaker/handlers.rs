@@ -4,7 +4,7 @@ use actix::{ActorContext, Handler};
 
 use super::{Caller, MatchmakerActor};
 use crate::actors::messages::{
-    AskAgain, ExplainTicket, JoinBucket, ListQueue, Retire, WithdrawTicket,
+    AskAgain, ExplainTicket, Explained, JoinBucket, ListQueue, Retire, WithdrawTicket,
 };
 use crate::domain::Timestamp;
 use crate::domain::bucket::BucketEffect;
@@ -74,21 +74,29 @@ impl Handler<WithdrawTicket> for MatchmakerActor {
 impl Handler<ExplainTicket> for MatchmakerActor {
     type Result = ();
 
-    fn handle(&mut self, query: ExplainTicket, _: &mut Self::Context) {
+    fn handle(&mut self, query: ExplainTicket, ctx: &mut Self::Context) {
         self.view.mailbox().taken();
         self.catch_up();
-        let _ = query.reply.send(self.bucket.standing(query.ticket));
+        let explained = self.bucket.standing(query.ticket);
+        let explained = explained.map(|standing| Explained {
+            standing,
+            awaits_permit: self.awaits_permit,
+        });
+        let _ = query.reply.send(explained);
+        // Facts may have been taken in, whoever asks.
+        self.settle(ctx);
     }
 }
 
 impl Handler<ListQueue> for MatchmakerActor {
     type Result = ();
 
-    fn handle(&mut self, query: ListQueue, _: &mut Self::Context) {
+    fn handle(&mut self, query: ListQueue, ctx: &mut Self::Context) {
         self.view.mailbox().taken();
         self.catch_up();
         let page = self.bucket.list(query.after, query.limit);
         let _ = query.reply.send(Some(page));
+        self.settle(ctx);
     }
 }
 

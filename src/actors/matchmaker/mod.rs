@@ -302,8 +302,12 @@ impl MatchmakerActor {
             expires_at: matched.expires_at(),
         };
         counter!(MATCHES_PROPOSED).increment(1);
-        let waited_ms = now.ms_since(tickets[1].enqueued_at);
-        histogram!(TIME_TO_MATCH).record(waited_ms as f64 / 1_000.0);
+        let wait_ms = self.core.settings.timeouts.ticket_wait_ms;
+        let time_to_match = histogram!(TIME_TO_MATCH);
+        for ticket in &*tickets {
+            let left_ms = ticket.waits_until.ms_since(now);
+            time_to_match.record(wait_ms.saturating_sub(left_ms) as f64 / 1_000.0);
+        }
         self.core.board.put_match(id, view);
         for ticket in &*tickets {
             self.core.decided(ticket.id, Decision::Matched(id));

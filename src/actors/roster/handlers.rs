@@ -3,7 +3,7 @@
 use actix::{Handler, ResponseFuture};
 
 use super::RosterActor;
-use super::routing::{Refusable, try_command};
+use super::routing::try_command;
 use crate::actors::messages::{
     AnswerProposal, CloseSockets, CountTickets, ExplainTicket, LeaveSession, ListQueue, OpenTicket,
     PartnerLeft, SocketClosed, SocketConnected, WithdrawTicket,
@@ -92,7 +92,9 @@ impl Handler<ExplainTicket> for RosterActor {
             Some(bucket) => {
                 bucket.send(query);
             }
-            None => query.refuse(),
+            None => {
+                let _ = query.reply.send(None);
+            }
         }
         self.step(ctx);
     }
@@ -108,7 +110,9 @@ impl Handler<ListQueue> for RosterActor {
             Some(bucket) => {
                 bucket.send(query);
             }
-            None => query.refuse(),
+            None => {
+                let _ = query.reply.send(None);
+            }
         }
         self.step(ctx);
     }

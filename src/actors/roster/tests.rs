@@ -3,9 +3,13 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use super::*;
+use crate::actors::matchmaker::{MatchmakerActor, Restored};
+use crate::actors::messages::ExplainTicket;
+use crate::actors::{BUCKET_MAILBOX, start};
 use crate::domain::limits::Timeouts;
 use crate::domain::testing::{at_ms, session_id, ticket, wish};
 use crate::domain::{Question, SessionRecord, Wish, Write};
@@ -131,4 +135,37 @@ async fn a_ticket_that_is_replaced_and_abandoned_in_one_breath_is_not_paired_in_
         let writes = backends.writes.lock().unwrap();
         assert_eq!(*writes, [withdrawn], "after {before} other facts");
     }
+}
+
+/// A query takes in what has come before it, and nobody else looks at that again.
+#[actix_rt::test]
+async fn two_who_came_before_somebody_looked_are_paired_all_the_same() {
+    let backends = Arc::new(Silent::default());
+    let core = Arc::clone(&roster(&backends, Vec::new()).core);
+    let (one, other) = (ticket(1), ticket(2));
+    let bucket = MatchmakerActor::new(core, one.wish.bucket(), Restored::default());
+    let inbox = bucket.inbox();
+    let bucket = start(bucket, BUCKET_MAILBOX);
+    for _ in 0..20 {
+        yield_now().await;
+    }
+
+    let (reply, explained) = oneshot::channel();
+    for ticket in [&one, &other] {
+        inbox.report(BucketFact::Admitted(Box::new(ticket.clone())));
+    }
+    let query = ExplainTicket {
+        bucket: one.wish.bucket(),
+        ticket: one.id,
+        reply,
+    };
+    assert!(bucket.try_send(query).is_ok());
+    assert!(explained.await.unwrap().is_some());
+    for _ in 0..20 {
+        yield_now().await;
+    }
+
+    let writes = backends.writes.lock().unwrap();
+    let proposed = writes.iter().any(|it| matches!(it, Write::ProposeMatch(_)));
+    assert!(proposed, "{writes:?}");
 }

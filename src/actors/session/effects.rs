@@ -5,7 +5,7 @@ use std::future::Future;
 use metrics::counter;
 use tracing::{debug, info, warn};
 
-use super::{Caller, SessionActor, SessionFact, Stage};
+use super::{Caller, FIND, SHARE, SessionActor, SessionFact, Stage};
 use crate::actors::board::MatchView;
 use crate::actors::decisions::Decision;
 use crate::actors::messages::RosterFact;
@@ -26,7 +26,7 @@ impl SessionActor {
                 MatchEffect::Share(session) => {
                     let shared = self.core.ports.shared.clone();
                     let put = async move { shared.put_if_absent(&session).await };
-                    self.await_backend("share", "share session", put, SessionFact::Shared);
+                    self.await_backend(SHARE, "share session", put, SessionFact::Shared);
                 }
                 MatchEffect::Unshare => self.unshare(),
                 MatchEffect::Tell(user, notice) => {
@@ -161,16 +161,10 @@ impl SessionActor {
             self.token = Some(lent);
         }
         self.core.board.put_match(self.match_id, MatchView::Opening);
-        self.tries = self.tries.saturating_add(1);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
         let pick = async move { questions.pick(&wish, token.as_ref()).await };
-        self.await_backend(
-            "question",
-            "find question",
-            pick,
-            SessionFact::QuestionFound,
-        );
+        self.await_backend(FIND, "find question", pick, SessionFact::QuestionFound);
     }
 
     /// Calls a backend without being waited for; what it answers comes back as a fact.
@@ -182,14 +176,14 @@ impl SessionActor {
         fact: impl FnOnce(Option<T>) -> SessionFact + Send + 'static,
     ) {
         let (inbox, match_id) = (self.inbox.clone(), self.match_id);
-        let (cause, is_first) = (Cause::current(), self.tries <= 1);
+        let (cause, is_first) = (Cause::current(), !self.failed.contains(&step));
         self.core.io.spawn(cause.clone().within(async move {
             let mut span = cause.step(name);
             let answer = span.cause().clone().within(call).await;
             if let Err(away) = &answer {
                 span.fail(away);
                 counter!(OPENINGS_FAILED, "step" => step).increment(1);
-                // Once for each match: it is tried again twice a second and more.
+                // Once for each match and step: it is tried again every other second.
                 if is_first {
                     warn!(%match_id, step, "match {match_id} waits, because {away}");
                 } else {

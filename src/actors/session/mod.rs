@@ -35,8 +35,8 @@ pub struct SessionActor {
     last_to_confirm: Side,
     /// The newest token of either of the two; lent to look for the question.
     token: Option<BearerToken>,
-    /// How often the opening of the session was tried.
-    tries: u32,
+    /// The steps of the opening that have failed.
+    failed: Vec<&'static str>,
     /// The last request to confirm: the session is opened for it.
     opens_for: Cause,
     /// What is counted when the write under way is stored.
@@ -45,6 +45,10 @@ pub struct SessionActor {
     decided: Option<(TicketId, Decision)>,
     timer: Timer,
 }
+
+/// The steps of the opening of a session that others take part in.
+const FIND: &str = "question";
+const SHARE: &str = "share";
 
 enum Stage {
     Match(Box<Match>),
@@ -114,7 +118,7 @@ impl SessionActor {
             permit,
             last_to_confirm: Side::First,
             token: None,
-            tries: 0,
+            failed: Vec::new(),
             opens_for: Cause::NONE,
             counted: None,
             decided: None,
@@ -142,12 +146,17 @@ impl SessionActor {
                 }
                 let awaited = match &fact {
                     SessionFact::QuestionFound(None) => {
-                        Some(Decision::QuestionAwaited(self.match_id))
+                        Some((FIND, Decision::QuestionAwaited(self.match_id)))
                     }
-                    SessionFact::Shared(None) => Some(Decision::SharingAwaited(self.match_id)),
+                    SessionFact::Shared(None) => {
+                        Some((SHARE, Decision::SharingAwaited(self.match_id)))
+                    }
                     _ => None,
                 };
-                if let Some(awaited) = awaited {
+                if let Some((step, awaited)) = awaited {
+                    if !self.failed.contains(&step) {
+                        self.failed.push(step);
+                    }
                     for ticket in of.tickets() {
                         self.core.decided(ticket.id, awaited);
                     }

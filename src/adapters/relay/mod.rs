@@ -21,7 +21,7 @@ use crate::domain::{EventId, Timestamp};
 use crate::observability::{
     EVENTS_FAILED, EVENTS_GIVEN_UP, EVENTS_PUBLISHED, EVENTS_UNROUTABLE, OUTBOX_OLDEST, OUTBOX_ROWS,
 };
-use crate::ports::{Away, Clock, Outbox, Publisher};
+use crate::ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;
@@ -77,6 +77,7 @@ pub struct OutboxRelay {
     waits: StdRng,
     unroutable_warning: Warning,
     away_warning: Warning,
+    measured: Arc<MeasuredBacklog>,
 }
 
 /// A warning that is not repeated too often.
@@ -123,7 +124,13 @@ impl OutboxRelay {
                 .map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64),
             unroutable_warning: Warning::default(),
             away_warning: Warning::default(),
+            measured: Arc::default(),
         }
+    }
+
+    /// Where it notes the backlog each time that it has measured it.
+    pub fn measured(&self) -> Arc<MeasuredBacklog> {
+        Arc::clone(&self.measured)
     }
 
     /// Runs until `stop` becomes true; what is in flight by then is finished first.
@@ -290,6 +297,7 @@ impl OutboxRelay {
         if let Ok(backlog) = self.outbox.backlog().await {
             let now = self.clock.now();
             let oldest_ms = backlog.oldest.map_or(0, |oldest| now.ms_since(oldest));
+            self.measured.note(backlog);
             gauge!(OUTBOX_ROWS).set(backlog.rows as f64);
             gauge!(OUTBOX_OLDEST).set(oldest_ms as f64 / 1_000.0);
         }

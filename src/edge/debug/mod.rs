@@ -4,6 +4,7 @@ mod sentences;
 mod state;
 mod timeline;
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -95,13 +96,16 @@ pub async fn actors(
         Some(key) => Some(queue(backend, key, query.after, query.limit).await?),
         None => None,
     };
-    let backlog = backend.outbox.backlog().await.ok();
     // Not on the thread of the actors: with very many buckets or sessions it takes a while.
     let shared = edge.clone();
-    let read = web::block(move || state::read(&shared, &query, bucket.as_ref(), backlog));
-    let mut state = read.await.map_err(|_| ApiError::Internal)??;
-    state.queue = queue;
-    Ok(HttpResponse::Ok().json(state))
+    let written = web::block(move || {
+        let state = state::read(&shared, &query, bucket.as_ref(), queue)?;
+        serde_json::to_vec(&state).map_err(|_| ApiError::Internal)
+    });
+    let written = written.await.map_err(|_| ApiError::Internal)??;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(written))
 }
 
 /// The bucket that `difficulty:topic` names.
@@ -176,22 +180,21 @@ pub async fn ticket(
     let (id, backend) = (TicketId(id), edge.backend()?);
     let decided = backend.board.decisions.of(id);
     let mut matches: Vec<MatchId> = decided.iter().filter_map(|it| it.what.of_match()).collect();
+    matches.sort_unstable();
     matches.dedup();
     let past = backend.timelines.past_of(id, &matches).await?;
     let past = past.ok_or(ApiError::TicketNotFound)?;
-    let standing = if past.status == "waiting" {
-        let (reply, standing) = oneshot::channel();
+    let explained = if past.status == "waiting" {
+        let (reply, explained) = oneshot::channel();
         let bucket = past.wish.bucket();
         backend.send(ExplainTicket {
             bucket,
             ticket: id,
             reply,
         })?;
-        answered(standing).await?
+        answered(explained).await?
     } else {
         None
     };
-    let limits = edge.settings.limits;
-    let answer = timeline::of(id, &past, standing, &decided, backend, limits.matches_max);
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(timeline::of(id, &past, explained, &decided)))
 }

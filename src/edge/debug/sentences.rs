@@ -1,6 +1,7 @@
 //! What operators are told of a ticket, in words.
 
 use crate::actors::decisions::Decision;
+use crate::actors::messages::Explained;
 use crate::domain::bucket::{HeldFor, LOOKED_AT_MAX, Standing};
 use crate::domain::{TicketOutcome, Timestamp};
 use crate::edge::wire::rfc3339_ms;
@@ -18,7 +19,9 @@ pub(super) fn held_word(held: HeldFor) -> &'static str {
 }
 
 /// Why a ticket stands as it does, in one sentence.
-pub(super) fn why(past: &StoredPast, standing: Option<Standing>, no_permits: bool) -> String {
+pub(super) fn why(past: &StoredPast, explained: Option<Explained>) -> String {
+    let standing = explained.map(|explained| explained.standing);
+    let no_permits = explained.is_some_and(|explained| explained.awaits_permit);
     let newest = past.matches.last();
     match (past.status.as_str(), standing, newest) {
         ("waiting", Some(Standing::Waits { others: 0, .. }), _) => {
@@ -45,7 +48,7 @@ pub(super) fn why(past: &StoredPast, standing: Option<Standing>, no_permits: boo
         ("in_session", _, Some(of)) => why_in_session(of),
         ("withdrawn", ..) => "Its user cancelled it, or never heard of it.".to_owned(),
         ("declined", ..) => "Its user declined the proposal.".to_owned(),
-        ("replaced", ..) => "Its user asked for another bucket while it was put back.".to_owned(),
+        ("replaced", ..) => "Its user asked for another bucket.".to_owned(),
         ("expired", ..) => {
             "Its time was over, or its user did not answer two proposals in a row.".to_owned()
         }
@@ -113,7 +116,7 @@ fn why_in_session(of: &PastMatch) -> String {
         [Some(_), None] => "Its user has left the session; the partner has not.".to_owned(),
         [None, Some(_)] => "Its user is in the session; the partner has left.".to_owned(),
         [None, None] => format!(
-            "It led to a session that lasts until {} at most.",
+            "It led to a session, which ends at {} at the latest.",
             rfc3339_ms(session.ends_at)
         ),
     }

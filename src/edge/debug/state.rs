@@ -9,18 +9,18 @@ use crate::domain::{BucketKey, MatchId, Timestamp};
 use crate::edge::error::ApiError;
 use crate::edge::state::{Backend, Edge};
 use crate::edge::wire::{
-    ActorsState, BackendStates, BucketState, MatchCounts, MirrorCounts, OutboxState, RosterState,
-    ServerState, SessionItem, SessionsState, SocketsState, StoreState, TicketCounts, rfc3339_ms,
+    ActorsState, BackendStates, BucketState, MatchCounts, MirrorCounts, OutboxState, QueuedTicket,
+    RosterState, ServerState, SessionItem, SessionsState, SocketsState, StoreState, TicketCounts,
+    rfc3339_ms,
 };
 use crate::observability::Needed;
-use crate::ports::OutboxBacklog;
 
-/// Everything but the queue of one bucket.
+/// All of it, with the `queue` of the one bucket that is asked for; sessions are listed where none is.
 pub(super) fn read(
     edge: &Edge,
     query: &ActorsQuery,
     bucket: Option<&BucketKey>,
-    backlog: Option<OutboxBacklog>,
+    queue: Option<Vec<QueuedTicket>>,
 ) -> Result<ActorsState, ApiError> {
     let backend = edge.backend()?;
     let (board, now) = (&backend.board, backend.clock.now());
@@ -30,13 +30,15 @@ pub(super) fn read(
         all.iter().map(|(_, bucket)| bucket.waiting).sum(),
     );
     let found = find(all, query, bucket);
-    let (depth, mirror) = (backend.store.depth(), backend.mirror.state());
+    let backlog = backend.backlog.last();
+    let in_all = MatchState::ALL.map(|state| board.matches_in(state));
+    let mirror = backend.mirror.state();
     Ok(ActorsState {
         server: server(edge, now),
         roster: RosterState {
             mailbox: board.mailboxes.roster.depth(),
             mailbox_max: ROSTER_MAILBOX,
-            users: edge.asks.len(),
+            rated_users: edge.asks.len(),
         },
         buckets_total,
         buckets_found: found.len(),
@@ -45,28 +47,30 @@ pub(super) fn read(
         buckets: page(&found, query)
             .map(|(key, bucket)| shown(key, bucket, now))
             .collect(),
-        queue: None,
+        queue,
         tickets: TicketCounts {
             waiting,
             known: board.tickets_len(),
         },
         matches: MatchCounts {
-            proposed: board.matches_in(MatchState::Proposed),
-            opening: board.matches_in(MatchState::Opening),
-            in_session: board.matches_in(MatchState::InSession),
+            proposed: in_all[0],
+            opening: in_all[1],
+            in_session: in_all[2],
         },
-        sessions: sessions(backend, query, now),
+        sessions: SessionsState {
+            open: board.sessions_len(),
+            total: in_all.iter().sum(),
+            items: match bucket {
+                None => sessions(backend, query, now),
+                Some(_) => Vec::new(),
+            },
+        },
         sockets: SocketsState {
             open: edge.sockets.len(),
             users: edge.sockets.users(),
             per_worker: edge.sockets.by_worker(),
         },
-        store: StoreState {
-            backend: depth.backend,
-            urgent: depth.urgent,
-            patient: depth.patient,
-            stuck: backend.store.is_stuck(),
-        },
+        store: store(backend),
         outbox: backlog.map(|backlog| OutboxState {
             rows: backlog.rows,
             oldest_age_ms: backlog.oldest.map(|oldest| now.ms_since(oldest)),
@@ -79,15 +83,24 @@ pub(super) fn read(
     })
 }
 
+fn store(backend: &Backend) -> StoreState {
+    let depth = backend.store.depth();
+    StoreState {
+        backend: depth.backend,
+        urgent: depth.urgent,
+        patient: depth.patient,
+        stuck: backend.store.is_stuck(),
+    }
+}
+
 fn server(edge: &Edge, now: Timestamp) -> ServerState {
-    let ready_after = edge.began.ready_after().unwrap_or_default();
     let runs_ms = i64::try_from(edge.began.elapsed().as_millis()).unwrap_or(i64::MAX);
     let started_at = Timestamp::from_ms(now.as_ms().saturating_sub(runs_ms));
     ServerState {
         version: env!("CARGO_PKG_VERSION"),
         environment: edge.settings.environment.as_str().to_owned(),
         started_at: rfc3339_ms(started_at),
-        recovery_seconds: ready_after.as_secs_f64(),
+        recovery_seconds: edge.ready_after().as_secs_f64(),
     }
 }
 
@@ -158,7 +171,7 @@ fn shown(key: &BucketKey, bucket: &BucketReading, now: Timestamp) -> BucketState
 }
 
 /// Matches and sessions, what is due first at the beginning.
-fn sessions(backend: &Backend, query: &ActorsQuery, now: Timestamp) -> SessionsState {
+fn sessions(backend: &Backend, query: &ActorsQuery, now: Timestamp) -> Vec<SessionItem> {
     let board = &backend.board;
     let deadline = |view: &MatchView| match view {
         MatchView::Proposed { expires_at } => Some(*expires_at),
@@ -178,11 +191,7 @@ fn sessions(backend: &Backend, query: &ActorsQuery, now: Timestamp) -> SessionsS
             MatchView::Proposed { .. } | MatchView::Opening => None,
         },
         deadline: deadline.map(rfc3339_ms),
-        due_in_ms: deadline.map(|deadline| deadline.ms_since(now)),
+        due_in_ms: deadline.map(|deadline| deadline.as_ms() - now.as_ms()),
     };
-    SessionsState {
-        open: board.sessions_len(),
-        total: all.len(),
-        items: page(&all, query).map(item).collect(),
-    }
+    page(&all, query).map(item).collect()
 }

@@ -3,11 +3,10 @@
 use uuid::Uuid;
 
 use super::sentences;
-use crate::actors::board::MatchState;
 use crate::actors::decisions::Decided;
+use crate::actors::messages::Explained;
 use crate::domain::bucket::{LOOKED_AT_MAX, Standing};
 use crate::domain::{TicketId, Timestamp};
-use crate::edge::state::Backend;
 use crate::edge::wire::{TIMELINE_SOURCES, TicketTimeline, TimelineEntry, rfc3339_ms};
 use crate::ports::{PastMatch, PastSession, StoredPast};
 
@@ -18,15 +17,10 @@ type Dated = (Timestamp, TimelineEntry);
 pub(super) fn of(
     id: TicketId,
     past: &StoredPast,
-    standing: Option<Standing>,
+    explained: Option<Explained>,
     decided: &[Decided],
-    backend: &Backend,
-    matches_max: usize,
 ) -> TicketTimeline {
-    let board = &backend.board;
-    let unconfirmed =
-        board.matches_in(MatchState::Proposed) + board.matches_in(MatchState::Opening);
-    let place = match standing {
+    let place = match explained.map(|explained| explained.standing) {
         Some(Standing::Waits { ahead, .. }) if ahead < LOOKED_AT_MAX => Some(ahead + 1),
         _ => None,
     };
@@ -40,7 +34,7 @@ pub(super) fn of(
         difficulty: past.wish.difficulty.as_str(),
         topic: past.wish.topic.as_str().to_owned(),
         status: past.status.clone(),
-        why: sentences::why(past, standing, unconfirmed >= matches_max),
+        why: sentences::why(past, explained),
         place,
         waits_until: (past.status == "waiting").then(|| rfc3339_ms(past.waits_until)),
         timeline: entries.into_iter().map(|(_, entry)| entry).collect(),
@@ -60,10 +54,13 @@ fn stored(past: &StoredPast) -> Vec<Dated> {
         past.wish.difficulty.as_str()
     );
     if past.asks > 0 {
-        asked += &format!(", and again {} times", past.asks);
+        asked += &format!("; asked for again: {} ×", past.asks);
     }
     if past.silences > 0 {
-        asked += &format!("; {} proposals in a row not answered", past.silences);
+        asked += &format!(
+            "; proposals in a row that were not answered: {}",
+            past.silences
+        );
     }
     asked.push('.');
     let mut entries = vec![of_row(past.enqueued_at, "asked", asked, None)];
@@ -71,7 +68,7 @@ fn stored(past: &StoredPast) -> Vec<Dated> {
         of_match(of, &mut entries);
     }
     if let Some(at) = past.ended_at {
-        let detail = format!("Stored as {}.", past.status);
+        let detail = format!("Stored as {}.", past.status.replace('_', " "));
         entries.push(of_row(at, "ended", detail, None));
     }
     entries
@@ -89,7 +86,7 @@ fn of_match(of: &PastMatch, entries: &mut Vec<Dated>) {
     let detail = format!("Proposed with ticket {partner} until {until}; {confirmed}.");
     entries.push(of_row(of.proposed_at, "proposal", detail, id));
     if let Some(at) = of.ended_at {
-        let detail = format!("The match is over: {}.", of.state);
+        let detail = format!("The match is over: {}.", of.state.replace('_', " "));
         entries.push(of_row(at, "match_over", detail, id));
     }
     if let Some(session) = &of.session {

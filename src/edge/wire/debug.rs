@@ -29,7 +29,7 @@ pub struct ActorsState {
     pub sessions: SessionsState,
     pub sockets: SocketsState,
     pub store: StoreState,
-    /// Nothing where the database does not answer.
+    /// As it was measured last; nothing where nothing is sent, or nothing was measured yet.
     pub outbox: Option<OutboxState>,
     pub mirror: MirrorCounts,
     pub backends: BackendStates,
@@ -54,7 +54,7 @@ pub struct RosterState {
     /// How many may wait.
     pub mailbox_max: usize,
     /// Users whose rate of asks is remembered.
-    pub users: usize,
+    pub rated_users: usize,
 }
 
 /// How a bucket stands.
@@ -116,7 +116,7 @@ pub struct SessionsState {
     pub open: usize,
     /// All of both.
     pub total: usize,
-    /// What is due first comes first.
+    /// What is due first comes first; nothing with `bucket`.
     pub items: Vec<SessionItem>,
 }
 
@@ -131,7 +131,7 @@ pub struct SessionItem {
     /// When the confirmation window or the session is over.
     #[schema(format = DateTime)]
     pub deadline: Option<String>,
-    pub due_in_ms: Option<u64>,
+    pub due_in_ms: Option<i64>,
 }
 
 /// The sockets.

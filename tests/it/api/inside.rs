@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use matchmaker::observability::METRICS;
+use matchmaker::observability::{Kind, METRICS};
 use serde_json::Value;
 
 use crate::harness::*;
@@ -64,8 +64,12 @@ async fn every_sample_has_a_name_labels_and_a_help_of_the_list() {
         let help = format!("# HELP {} {}\n", metric.name, metric.help.trim());
         assert!(text.contains(&help), "no help for {sample}");
     }
+    let counters = METRICS.iter().filter(|it| it.kind == Kind::Counter);
+    for counter in counters.filter(|it| it.labels.is_empty()) {
+        value(&text, &format!("{} ", counter.name));
+    }
+    assert_eq!(value(&text, "matchmaker_time_to_match_seconds_count "), 2.0);
     for name in [
-        "matchmaker_time_to_match_seconds_count",
         "matchmaker_time_to_confirm_seconds_count",
         "matchmaker_sessions_opened_total",
         "matchmaker_sessions_left_total",

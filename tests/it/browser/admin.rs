@@ -85,7 +85,7 @@ async fn the_page_shows_the_numbers_that_the_metrics_have() {
     reads(&page, "funnel", "Asked5").await;
     reads(&page, "funnel", "In a session2").await;
     reads(&page, "verdict", "all kept").await;
-    reads(&page, "match-summary", "2 matches: half in").await;
+    reads(&page, "match-summary", "4 tickets: half in").await;
 
     let counters = server.get("/metrics").await;
     let counters = counters
@@ -238,6 +238,21 @@ async fn the_way_of_a_real_ticket_is_shown_and_the_queue_that_it_waits_in() {
     reads(&page, "rows", "heap").await;
     page.click("[data-testid=\"rows\"] a").await;
     reads(&page, "queue-rows", "eve").await;
+}
+
+#[actix_rt::test]
+async fn a_queue_that_is_not_there_is_said_to_be_so_and_the_rest_goes_on() {
+    let server = Server::start().await;
+    let page = Page::empty().await;
+    let url = server
+        .api()
+        .url("/admin#bucket=Hard:nobody%20asks&ticket=unknown");
+    page.go_to(&url).await;
+
+    reads(&page, "queue-rest", "Bucket not found").await;
+    reads(&page, "ticket-note", "Ticket not found").await;
+    reads(&page, "verdict", "all kept").await;
+    reads(&page, "link", "live").await;
 }
 
 #[actix_rt::test]

@@ -21,13 +21,13 @@
             { at: '2026-11-30T16:00:02.310Z', source: 'decision', what: 'proposed', detail: 'It was set aside for this match.', match_id: id(4) },
             { at: '2026-11-30T16:00:02.310Z', source: 'stored', what: 'proposal', detail: `Proposed with ticket ${id(16)} until 2026-11-30T16:02:02.310Z; nobody confirmed.`, match_id: id(4) },
             { at: '2026-11-30T16:00:02.318Z', source: 'decision', what: 'matched', detail: 'The match is stored; both are told.', match_id: id(4) },
-            { at: '2026-11-30T16:00:04.500Z', source: 'stored', what: 'match_over', detail: 'The match is over: declined_by_partner.', match_id: id(4) },
+            { at: '2026-11-30T16:00:04.500Z', source: 'stored', what: 'match_over', detail: 'The match is over: declined by partner.', match_id: id(4) },
             { at: '2026-11-30T16:00:04.531Z', source: 'decision', what: 'put_back', detail: 'The match ended; it goes back to its old place.', match_id: id(4) },
         ],
     };
     const state = {
         server: { version: '0.1.0', environment: 'production', started_at: '2026-11-30T09:12:44Z', recovery_seconds: 0.412 },
-        roster: { mailbox: 3, mailbox_max: 4096, users: 2214 }, buckets_total: 1000,
+        roster: { mailbox: 3, mailbox_max: 4096, rated_users: 2214 }, buckets_total: 1000,
         tickets: { waiting: 2207, known: 2941 }, matches: { proposed: 367, opening: 4, in_session: 812 },
         sockets: { open: 1841, users: 1790, per_worker: [921, 920] },
         sessions: {

@@ -1,6 +1,6 @@
 //! The alert rules name metrics and labels that exist.
 
-use matchmaker::observability::{Kind, METRICS, Metric};
+use matchmaker::observability::{Kind, Limit, METRICS, Metric};
 
 use super::*;
 
@@ -42,6 +42,50 @@ fn every_alert_is_about_metrics_that_exist() {
         unknown.extend(names.into_iter().filter(|name| metric(name).is_none()));
     }
     assert_eq!(unknown, [""; 0]);
+}
+
+/// The labels that a rule asks for: within braces, and those that sums are taken by.
+fn labels_in(rule: &str) -> Vec<&str> {
+    let expression = rule.split("labels: {").next().unwrap_or_default();
+    let matchers = expression
+        .split('{')
+        .skip(1)
+        .filter_map(|it| it.split('}').next());
+    let asked = matchers.flat_map(|it| it.split(',')).filter_map(|it| {
+        let end = it.find(['=', '!'])?;
+        Some(it[..end].trim())
+    });
+    let sums = expression.split("by (").skip(1);
+    let by = sums.filter_map(|it| it.split(')').next());
+    asked
+        .chain(by.flat_map(|it| it.split(',').map(str::trim)))
+        .collect()
+}
+
+#[test]
+fn every_alert_asks_for_labels_that_its_metrics_have() {
+    for rule in rules() {
+        let metrics: Vec<_> = names_in(&rule).into_iter().filter_map(metric).collect();
+        for label in labels_in(&rule) {
+            let is_known = label == "le"
+                || OF_THE_MONITOR.contains(&label)
+                || metrics.iter().any(|metric| metric.labels.contains(&label));
+            assert!(is_known, "{label} in {rule}");
+        }
+    }
+}
+
+#[test]
+fn alerts_leave_out_limits_that_exist() {
+    let known = Limit::ALL.map(Limit::label);
+    for rule in rules() {
+        for named in rule.split("limit!~\"").skip(1) {
+            let named = named.split('"').next().unwrap_or_default();
+            for limit in named.split('|') {
+                assert!(known.contains(&limit), "{limit}");
+            }
+        }
+    }
 }
 
 #[test]
