@@ -13,7 +13,7 @@ use super::cells::{Cell, Row};
 use super::records_of;
 use crate::domain::{Fate, Refusal, TicketOutcome, Write, WriteOutcome};
 
-/// Where a kind stands in the fixed order, and its statement in [`super::statements::ALL`]. What
+/// Where a kind stands in the fixed order, and its statement in [`super::prepared::ALL`]. What
 /// frees a claim comes before what takes one.
 pub(super) type Kind = usize;
 

@@ -19,7 +19,7 @@ pub(super) enum Cell<'a> {
     Null,
 }
 
-/// An array of one of the types in [`Parameter`].
+/// An array of one of the types in [`Parameter`], or a single value.
 pub(super) type Array<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
 /// A row, and by what its statement sorts.
@@ -27,6 +27,19 @@ pub(super) type Array<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 pub(super) struct Row<'a> {
     pub(super) sort_by: Cell<'a>,
     pub(super) cells: Vec<Cell<'a>>,
+}
+
+/// One value for each parameter of a statement for one write.
+pub(super) fn values<'a>(parameters: &[Parameter], row: Row<'a>) -> Vec<Array<'a>> {
+    let value = |(parameter, cell): (&Parameter, Cell<'a>)| -> Array<'a> {
+        match parameter {
+            Parameter::Ids => Box::new(cell.id()),
+            Parameter::Texts => Box::new(cell.text()),
+            Parameter::Numbers => Box::new(cell.number()),
+            Parameter::Flags => Box::new(cell.flag()),
+        }
+    };
+    parameters.iter().zip(row.cells).map(value).collect()
 }
 
 /// One array for each parameter, in the order of the rows.

@@ -8,6 +8,7 @@
 mod batches;
 mod cells;
 mod open;
+mod prepared;
 mod records_of;
 mod refusals;
 mod statements;
@@ -30,9 +31,11 @@ use tokio_postgres::{Error, Row, Statement};
 use super::writer::{GroupError, GroupStore};
 use crate::domain::{Write, WriteOutcome};
 use batches::Plan;
-use cells::{Array, PgId, arrays};
+use cells::{Array, PgId, arrays, values};
+use prepared::{
+    ALL, ALONE, FINDS_LIVE, FINDS_MATCHES, FINDS_TICKETS, LOCKS_MATCHES, LOCKS_TICKETS,
+};
 use refusals::{Facts, Questions};
-use statements::{ALL, FINDS_LIVE, FINDS_MATCHES, FINDS_TICKETS, LOCKS_MATCHES, LOCKS_TICKETS};
 use target::{ConnectError, Session, sentence};
 
 pub use open::{MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore};
@@ -62,7 +65,7 @@ pub(super) struct PostgresGroups {
 /// A connection that is ready to run groups.
 struct Ready {
     session: Session,
-    /// One for each of [`ALL`].
+    /// One for each of [`prepared::texts`].
     statements: Vec<Statement>,
     used_at: Instant,
 }
@@ -164,7 +167,8 @@ impl Ready {
         );
         let prepare = async {
             client.batch_execute(&fenced).await?;
-            try_join_all(ALL.iter().map(|statement| client.prepare(statement.text))).await
+            let texts = prepared::texts();
+            try_join_all(texts.iter().map(|text| client.prepare(text))).await
         };
         let prepared = timeout(target::CONNECT_MAX, prepare).await;
         let statements = prepared.map_err(|_| ConnectError::Late)??;
@@ -230,9 +234,15 @@ async fn round(
     }
     let first_batch = sent.len();
     for batch in &mut plan.batches {
-        let rows = std::mem::take(&mut batch.rows);
-        let arrays = arrays(ALL[batch.kind].parameters, rows);
-        sent.push(ready.send(batch.kind, arrays));
+        let mut rows = std::mem::take(&mut batch.rows);
+        let parameters = ALL[batch.kind].parameters;
+        sent.push(match rows.pop() {
+            Some(row) if rows.is_empty() => ready.send(ALONE + batch.kind, values(parameters, row)),
+            last => {
+                rows.extend(last);
+                ready.send(batch.kind, arrays(parameters, rows))
+            }
+        });
     }
     if !single {
         sent.push(ready.send_text("COMMIT"));

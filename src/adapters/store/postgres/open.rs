@@ -128,10 +128,8 @@ impl PostgresStore {
     pub const WRITER_SETTINGS: &[(&str, &str)] = WRITER_SETTINGS;
 
     /// The statements that write, for whoever wants to see how they are run.
-    pub fn statements() -> impl Iterator<Item = &'static str> {
-        super::statements::ALL
-            .iter()
-            .map(|statement| statement.text)
+    pub fn statements() -> impl Iterator<Item = String> {
+        super::prepared::texts().into_iter()
     }
 
     /// Connects to `url` and brings the tables up to date, which one server at a time does.

@@ -366,34 +366,3 @@ SELECT
 FROM matches WHERE session_id = ANY ($2::uuid[])",
     parameters: &[Ids, Ids],
 };
-
-/// All of them; a connection prepares them when it is made.
-pub(super) const ALL: [Statement; 16] = [
-    CLOSE_TICKETS,
-    END_MATCHES,
-    REPLACE_TICKETS,
-    OPEN_TICKETS,
-    COUNT_ASKS,
-    PROPOSE_MATCHES,
-    EXTEND_MATCHES,
-    CONFIRM_MATCHES,
-    OPEN_SESSIONS,
-    LEAVE_SESSIONS,
-    DISCARD_TICKETS,
-    LOCK_MATCHES,
-    LOCK_TICKETS,
-    FIND_TICKETS,
-    FIND_LIVE,
-    FIND_MATCHES,
-];
-
-/// Where the statement that locks matches stands in [`ALL`].
-pub(super) const LOCKS_MATCHES: usize = 11;
-/// Where the statement that locks tickets stands in [`ALL`].
-pub(super) const LOCKS_TICKETS: usize = 12;
-/// Where [`FIND_TICKETS`] stands in [`ALL`].
-pub(super) const FINDS_TICKETS: usize = 13;
-/// Where [`FIND_LIVE`] stands in [`ALL`].
-pub(super) const FINDS_LIVE: usize = 14;
-/// Where [`FIND_MATCHES`] stands in [`ALL`].
-pub(super) const FINDS_MATCHES: usize = 15;
