@@ -35,6 +35,11 @@ pub async fn pass<B: MessageBody + 'static>(
     let _flight = (edge.stage() != Stage::Stopping).then_some(flight);
     let method = request.method().clone();
     let path = request.path().to_owned();
+    // What is refused here, or panics, has come to no route.
+    let unrouted = match asks(&request) {
+        true => &edge.asks_unrouted,
+        false => &edge.no_route,
+    };
     let mut arrival = Arrival::of(&request);
     let cause = arrival.cause().clone();
     let outcome = match admit(&edge, &request) {
@@ -68,7 +73,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let took = began.elapsed();
     let answered = outcome.as_ref().map(ServiceResponse::request);
     let meter = answered.ok().and_then(HttpRequest::app_data::<RouteMeter>);
-    meter.unwrap_or(&edge.no_route).note(status, took);
+    meter.unwrap_or(unrouted).note(status, took);
     // The path only: a query may hold a token.
     debug!(%method, path = shown(&path), status = status.as_u16(), took_us = took.as_micros(), "answered");
     outcome
@@ -167,7 +172,7 @@ fn with_headers<B>(
 }
 
 /// Where a partner is asked for, below the prefix.
-const ASK: &str = "/request";
+pub(super) const ASK: &str = "/request";
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),

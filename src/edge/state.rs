@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::auth::{AuthenticatedUser, Verifier};
 use super::error::ApiError;
 use super::flight::InFlight;
+use super::gate::ASK;
 use super::meter::RouteMeter;
 use super::rate::AskLimiter;
 use super::throttle::Throttle;
@@ -45,6 +46,8 @@ pub struct Edge {
     pub(super) sockets: Arc<SocketGate>,
     pub(super) render_metrics: RenderMetrics,
     pub(super) no_route: RouteMeter,
+    /// Of asks that are refused before they come to their route.
+    pub(super) asks_unrouted: RouteMeter,
     pub(super) began: Began,
     stage: AtomicU8,
     backend: OnceLock<Backend>,
@@ -149,6 +152,7 @@ impl Edge {
             in_flight: InFlight::default(),
             render_metrics,
             no_route: RouteMeter::of_no_route(),
+            asks_unrouted: RouteMeter::new(ASK),
             began: Began::now(),
             stage: AtomicU8::new(Stage::Starting as u8),
             backend: OnceLock::new(),
