@@ -40,6 +40,9 @@ pub struct Common {
         conflicts_with = "url"
     )]
     pub backends: Vec<Kind>,
+    /// Servers reach the PostgreSQL of this run over its Unix socket instead of TCP
+    #[arg(long, global = true)]
+    pub postgres_socket: bool,
     /// Process id of the server at --url, where it runs on this machine: for its CPU and memory
     #[arg(long, global = true, requires = "url")]
     pub pid: Option<u32>,

@@ -24,6 +24,7 @@ const FOLDER_BYTES_MAX: usize = 64;
 pub struct Backends {
     // Before the servers, so that nothing is tidied up that is gone.
     places: RefCell<Vec<Rc<Place>>>,
+    by_socket: bool,
     postgres: Postgres,
     redis: Redis,
     rabbitmq: RabbitMq,
@@ -32,13 +33,16 @@ pub struct Backends {
 /// What one server has on them.
 pub struct Place {
     pub database: PrivateDatabase,
+    /// How the server reaches it.
+    database_url: String,
     number: PrivateNumber,
     vhost: PrivateVhost,
 }
 
 impl Backends {
-    /// Starts them, set up as in production, in folders below this one.
-    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+    /// Starts them, set up as in production, in folders below this one. Servers reach PostgreSQL over
+    /// its Unix socket where it is to be `by_socket`.
+    pub fn start(folder: &Path, by_socket: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
         let folder = fs::canonicalize(folder)?;
         anyhow::ensure!(
@@ -60,6 +64,7 @@ impl Backends {
         let (postgres, redis, rabbitmq) = started.context("the backends do not start")?;
         Ok(Self {
             places: RefCell::default(),
+            by_socket,
             postgres,
             redis,
             rabbitmq,
@@ -78,8 +83,13 @@ impl Backends {
     }
 
     fn place_with(&self, database: PrivateDatabase) -> Rc<Place> {
+        let database_url = match self.by_socket {
+            true => self.postgres.url_by_socket(&database),
+            false => database.url(),
+        };
         let place = Rc::new(Place {
             database,
+            database_url,
             number: self.redis.number(),
             vhost: self.rabbitmq.vhost(),
         });
@@ -102,7 +112,7 @@ impl Place {
     /// The variables that point a server at it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("DATABASE_URL", self.database.url()),
+            ("DATABASE_URL", self.database_url.clone()),
             ("REDIS_URL", self.number.url()),
             ("RABBITMQ_URL", self.vhost.url()),
         ]

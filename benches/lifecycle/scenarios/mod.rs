@@ -33,7 +33,7 @@ impl Bench {
     pub fn new(common: Common) -> anyhow::Result<Self> {
         let wanted = common.kinds().contains(&Kind::Real);
         let backends = wanted
-            .then(|| Backends::start(&common.folder))
+            .then(|| Backends::start(&common.folder, common.postgres_socket))
             .transpose()?;
         Ok(Self { common, backends })
     }

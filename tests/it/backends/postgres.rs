@@ -9,7 +9,7 @@ use matchmaker::adapters::store::{
     POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, StoredHistory,
 };
 use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
-use matchmaker::ports::{Clock, LiveState};
+use matchmaker::ports::{Clock, LiveState, Records};
 use tokio_postgres::Client;
 
 use super::subject::{
@@ -401,4 +401,15 @@ async fn a_server_that_is_away_is_said_within_a_second() {
     assert!(away.is_err());
     assert_eq!(outcome, Ok(WriteOutcome::Unavailable));
     assert!(is_in_time(began.elapsed(), Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_is_reached_over_its_unix_socket() {
+    let postgres = servers::postgres();
+    let database = postgres.database();
+    let clock: Arc<dyn Clock> = StoppedClock::at(0);
+
+    let (_, records) = open_on_postgres(&postgres.url_by_socket(&database), &clock).await;
+
+    assert_eq!(records.ping().await, Ok(()));
 }

@@ -14,7 +14,6 @@ use super::{HasProcess, Own, PASSWORD, USER, in_background};
 /// What differs from the defaults in every server.
 const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
     // Not in /dev/shm, where a killed server leaves it behind.
     "dynamic_shared_memory_type=mmap",
     "log_min_messages=warning",
@@ -43,6 +42,8 @@ struct Setup<'a> {
 /// A PostgreSQL server of this test process.
 pub struct Postgres {
     admin: Admin,
+    /// Where its Unix socket is.
+    folder: PathBuf,
     process: Process,
 }
 
@@ -89,7 +90,7 @@ impl Postgres {
     }
 
     fn start(folder: Folder, setup: &Setup) -> Self {
-        let data = folder.at("data");
+        let (data, sockets) = (folder.at("data"), folder.at(""));
         let password = folder.write("password", PASSWORD);
         let mut create = in_account(&binaries().join("initdb"));
         create.arg("-D").arg(&data).args(["-U", USER]);
@@ -105,11 +106,23 @@ impl Postgres {
         command.arg("-D").arg(&data);
         command.args(["-p", &admin.port.to_string()]);
         command.args(["-c", &format!("fsync={}", setup.fsync)]);
+        let in_folder = format!("unix_socket_directories={}", sockets.display());
+        command.args(["-c", &in_folder]);
         let settings = SETTINGS.iter().chain(setup.settings);
         command.args(settings.flat_map(|setting| ["-c", setting]));
         let answers = Arc::new(move || admin.run("SELECT 1").is_ok());
         let process = Process::start("PostgreSQL", folder, "INT", &command, answers);
-        Self { admin, process }
+        Self {
+            admin,
+            folder: sockets,
+            process,
+        }
+    }
+
+    /// The `DATABASE_URL` of one of its databases over its Unix socket.
+    pub fn url_by_socket(&self, database: &PrivateDatabase) -> String {
+        let (folder, port, name) = (self.folder.display(), self.admin.port, &database.name);
+        format!("postgresql:///{name}?host={folder}&port={port}&user={USER}&password={PASSWORD}")
     }
 
     /// A new, empty database, dropped with what is returned.
