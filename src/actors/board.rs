@@ -208,11 +208,6 @@ impl Board {
             .collect()
     }
 
-    /// One bucket, if it has an actor.
-    pub fn bucket(&self, key: &BucketKey) -> Option<BucketReading> {
-        self.buckets.get(key).map(|view| view.read())
-    }
-
     pub(super) fn put_ticket(&self, id: TicketId, user: &UserId, match_id: Option<MatchId>) {
         self.tickets.insert(
             id,

@@ -109,11 +109,6 @@ impl Began {
     pub fn elapsed(&self) -> Duration {
         self.instant.elapsed()
     }
-
-    /// How long it took until it was ready.
-    pub fn ready_after(&self) -> Option<Duration> {
-        self.ready_after.get().copied()
-    }
 }
 
 impl Backend {
@@ -174,7 +169,7 @@ impl Edge {
 
     /// How long it took until the server was ready.
     pub fn ready_after(&self) -> Duration {
-        self.began.ready_after().unwrap_or_default()
+        self.began.ready_after.get().copied().unwrap_or_default()
     }
 
     /// How far the server has come.
