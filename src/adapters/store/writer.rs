@@ -90,9 +90,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts one worker per store in `stores` on `handle`; `backend` names them for machines.
+    /// Starts one worker per store in `stores` on `handle`.
     pub fn start<S: GroupStore>(
-        backend: &'static str,
         stores: Vec<S>,
         options: WriterOptions,
         clock: &Arc<dyn Clock>,
@@ -107,7 +106,7 @@ impl Writer {
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
         let stuck = Arc::<StuckWorkers>::default();
-        let lanes = Lanes::new(backend);
+        let lanes = Lanes::new(S::SYSTEM);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
             group_max: options.group_max,
@@ -238,13 +237,7 @@ mod tests {
                 group_max: 4,
                 seed: None,
             };
-            Writer::start(
-                "fake",
-                vec![self.clone()],
-                options,
-                &clock,
-                &Handle::current(),
-            )
+            Writer::start(vec![self.clone()], options, &clock, &Handle::current())
         }
     }
 
@@ -549,7 +542,7 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::starting_at(at_ms(0)));
         let stores = vec![doubtful.clone(), healthy.clone()];
         let options = WriterOptions::default();
-        let writer = Writer::start("fake", stores, options, &clock, &Handle::current());
+        let writer = Writer::start(stores, options, &clock, &Handle::current());
 
         let mut outcomes = Vec::new();
         for asks in 0..8 {

@@ -153,7 +153,6 @@ async fn start(world: &Arc<World>, set_back_ms: u64) -> Result<Server, Away> {
     let connections = (0..world.plan.workers as u64).map(|number| Connection::new(world, number));
     let options = world.plan.writer;
     let writer = Writer::start(
-        "virtual",
         connections.collect(),
         options,
         &as_clock,

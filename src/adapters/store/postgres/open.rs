@@ -160,13 +160,7 @@ impl PostgresStore {
         let remover = writers.with_settings(REMOVER_SETTINGS);
         let remover = Pools::postgres(remover, 1).map_err(away)?;
         let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
-        let writer = Writer::start(
-            "postgresql",
-            groups.collect(),
-            options.writer,
-            clock,
-            &on.writes,
-        );
+        let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
         let records = StoredRecords::new(pools.clone(), pools, remover, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }

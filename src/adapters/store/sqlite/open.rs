@@ -163,7 +163,7 @@ impl SqliteStore {
             connection,
             blocking: on.io.clone(),
         };
-        let writer = Writer::start("sqlite", vec![groups], options.writer, clock, &on.writes);
+        let writer = Writer::start(vec![groups], options.writer, clock, &on.writes);
         let records = StoredRecords::new(pools, relay, remover, on.io.clone());
         Ok((Arc::new(writer), Arc::new(records)))
     }
