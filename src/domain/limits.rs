@@ -18,6 +18,9 @@ pub const CANCEL_WAIT_MS: u64 = 1_000;
 pub const DOWNTIME_GRACE_MS: u64 = 10_000;
 /// How long after the confirmation window the opening of a session is tried, in milliseconds.
 pub const OPENING_GIVE_UP_MS: u64 = 30_000;
+/// How long the second confirmation waits for a question, so that it is stored together with the rows of
+/// the session, in milliseconds. After that it is stored by itself.
+pub const TOGETHER_MS: u64 = 100;
 /// First wait before something that failed is tried again, in milliseconds.
 pub const RETRY_FIRST_MS: u64 = 100;
 /// Longest wait before something that failed is tried again, in milliseconds.

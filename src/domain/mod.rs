@@ -33,4 +33,4 @@ pub use values::{
     BucketKey, Difficulty, EventId, InvalidValue, MatchId, SessionId, TicketId, Timestamp, Topic,
     TopicKey, UserId,
 };
-pub use writes::{Ending, Fate, Proposal, Refusal, Side, Write, WriteOutcome};
+pub use writes::{Ending, Fate, Proposal, Refusal, Side, Write, WriteOutcome, confirmed_with};

@@ -36,6 +36,14 @@ impl Side {
     }
 }
 
+/// Whose confirmations count, where these are stored and that side confirms.
+pub fn confirmed_with(mut stored: [bool; 2], confirms: Option<Side>) -> [bool; 2] {
+    if let Some(side) = confirms {
+        stored[side.index()] = true;
+    }
+    stored
+}
+
 /// Two tickets that are to become a match.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Proposal {
@@ -145,7 +153,8 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
-    /// A session and its announcement, if both sides have confirmed and there is none yet.
+    /// A session and its announcement, if the match is open, both sides have confirmed and there is
+    /// none yet.
     OpenSession {
         /// The session.
         session: SessionRecord,
@@ -153,6 +162,8 @@ pub enum Write {
         tickets: [TicketId; 2],
         /// The id of the announcement.
         event: EventId,
+        /// Whose confirmation is stored with it; all others are stored already.
+        confirms: Option<Side>,
     },
     /// One side's leaving, if the session is known.
     LeaveSession {

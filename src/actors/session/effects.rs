@@ -110,14 +110,24 @@ impl SessionActor {
             Stage::Over => None,
         };
         self.decided = match (&write, &self.stage) {
-            (Write::ConfirmMatch { side, .. }, Stage::Match(of)) => {
+            (
+                Write::ConfirmMatch { side, .. }
+                | Write::OpenSession {
+                    confirms: Some(side),
+                    ..
+                },
+                Stage::Match(of),
+            ) => {
                 let confirmed = Decision::Confirmed(self.match_id);
                 Some((of.tickets()[side.index()].id, confirmed))
             }
             _ => None,
         };
         self.counted = match &write {
-            Write::ConfirmMatch { .. } => Some((CONFIRMATIONS, "")),
+            Write::ConfirmMatch { .. }
+            | Write::OpenSession {
+                confirms: Some(_), ..
+            } => Some((CONFIRMATIONS, "")),
             Write::LeaveSession { .. } => Some((SESSIONS_LEFT, "")),
             Write::EndMatch {
                 ending: Ending::Declined(_),
@@ -160,7 +170,6 @@ impl SessionActor {
         if let Some(lent) = self.core.board.tokens.take(of.users()) {
             self.token = Some(lent);
         }
-        self.core.board.put_match(self.match_id, MatchView::Opening);
         let wish = of.tickets()[self.last_to_confirm.index()].wish.clone();
         let (questions, token) = (self.core.ports.questions.clone(), self.token.clone());
         let pick = async move { questions.pick(&wish, token.as_ref()).await };

@@ -9,12 +9,13 @@ use metrics::histogram;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Core;
+use super::board::MatchView;
 use super::calls::Calls;
 use super::decisions::Decision;
 use super::inbox::{Caused, Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
-use crate::domain::matches::{Match, MatchCommand};
+use crate::domain::matches::{Match, MatchCommand, MatchEffect};
 use crate::domain::{
     LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
 };
@@ -168,11 +169,15 @@ impl SessionActor {
                     SessionFact::Shared(question) => of.on_shared(question, now),
                     SessionFact::LeftShared => Vec::new(),
                 };
-                if of.is_opening() && !was_opening {
+                let opened = |effect: &MatchEffect| matches!(effect, MatchEffect::Opened(_));
+                if !was_opening && (of.is_opening() || effects.iter().any(opened)) {
                     let window_ms = self.core.settings.timeouts.confirm_window_ms;
                     let left_ms = of.expires_at().ms_since(now);
                     let took_ms = window_ms.saturating_sub(left_ms);
                     histogram!(TIME_TO_CONFIRM).record(took_ms as f64 / 1_000.0);
+                }
+                if of.is_opening() && !was_opening {
+                    self.core.board.put_match(self.match_id, MatchView::Opening);
                 }
                 self.run(effects);
             }

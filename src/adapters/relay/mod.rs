@@ -25,8 +25,9 @@ use crate::ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;
-/// What comes within this time after the first is sent and marked together: nobody waits for it.
-const GATHER: Duration = Duration::from_millis(20);
+/// What comes within this time after the first is sent and marked together: nobody waits for it, and each
+/// round costs the broker and the database a sync.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.

@@ -103,8 +103,10 @@ pub(super) struct Worker<S> {
 }
 
 /// Where a worker takes its writes from.
-struct Intake {
+pub(super) struct Intake {
     close: watch::Receiver<bool>,
+    /// It takes none as long as no worker is stuck.
+    stands_by: bool,
     share: Share,
 }
 
@@ -132,18 +134,12 @@ enum Next {
 }
 
 impl<S: GroupStore> Worker<S> {
-    pub(super) fn new(
-        store: S,
-        shared: Arc<Shared>,
-        close: watch::Receiver<bool>,
-        waits: StdRng,
-    ) -> Self {
-        let share = Share(shared);
+    pub(super) fn new(store: S, intake: Intake, waits: StdRng) -> Self {
         Self {
             store,
             is_away: false,
             waits,
-            intake: Intake { close, share },
+            intake,
         }
     }
 
@@ -257,6 +253,15 @@ impl<S: GroupStore> Worker<S> {
 }
 
 impl Intake {
+    pub(super) fn new(shared: Arc<Shared>, close: watch::Receiver<bool>, stands_by: bool) -> Self {
+        let share = Share(shared);
+        Self {
+            close,
+            stands_by,
+            share,
+        }
+    }
+
     fn shared(&self) -> &Shared {
         &self.share.0
     }
@@ -264,6 +269,13 @@ impl Intake {
     /// What waits now, or what comes next; nothing once the writer is closed and all is taken.
     async fn take(&mut self) -> Option<Vec<Entry>> {
         let shared = &self.share.0;
+        if self.stands_by {
+            tokio::select! {
+                biased;
+                () = shared.stuck.wait_for(|stuck| stuck > 0) => {}
+                _ = self.close.wait_for(|close| *close) => {}
+            }
+        }
         let mut queues = shared.queues.lock().await;
         let mut taken = Vec::new();
         loop {

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use super::bucket::MatchIds;
-use super::limits::{PARKED_MAX, Timeouts};
+use super::limits::{PARKED_MAX, TOGETHER_MS, Timeouts};
 use super::notices::{AskAnswer, CallId, Notice, ProposalAnswer, WithdrawAnswer};
 use super::retry::Backoff;
 use super::sessions::SessionRecord;
@@ -35,6 +35,10 @@ pub struct Match {
     timeouts: Timeouts,
     confirmed: [bool; 2],
     phase: Phase,
+    /// A question or the shared session is awaited.
+    awaits: bool,
+    /// There may be a shared session, although the match is not confirmed.
+    may_be_shared: bool,
     writing: Option<Writing>,
     /// See [`Match::write_by`].
     write_by: Option<Timestamp>,
@@ -75,7 +79,20 @@ enum Writing {
         fates: [Fate; 2],
         asked: EndedBy,
     },
-    Open(SessionRecord),
+    /// Nothing yet: the second confirmation is to be stored together with the session, but by itself
+    /// where that takes longer.
+    Together {
+        side: Side,
+        call: CallId,
+        /// How long the question may take; nothing once it is there. The shared session is waited
+        /// for, so that it can be removed if it is not to be.
+        until: Option<Timestamp>,
+    },
+    Open {
+        session: SessionRecord,
+        /// Who confirms with it, and waits for the answer.
+        confirms: Option<(Side, CallId)>,
+    },
 }
 
 /// Who or what ends a match.
@@ -101,6 +118,8 @@ impl Match {
             timeouts,
             confirmed: [false; 2],
             phase: Phase::Proposed { again_at: None },
+            awaits: false,
+            may_be_shared: false,
             writing: None,
             write_by: None,
             parked: VecDeque::new(),
@@ -112,6 +131,8 @@ impl Match {
     #[must_use]
     pub fn with_confirmations(mut self, confirmed: [bool; 2]) -> Self {
         self.learn(confirmed);
+        // The server may have ended while the second confirmation was about to be stored.
+        self.may_be_shared = confirmed.contains(&true);
         self
     }
 
@@ -171,11 +192,14 @@ impl Match {
 
     /// When [`Match::on_time`] has something to do next.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        if self.writing.is_some() {
-            return None;
+        match self.writing {
+            Some(Writing::Together { until, .. }) => return until,
+            Some(_) => return None,
+            None => {}
         }
         match &self.phase {
             Phase::Proposed { again_at } => Some(again_at.unwrap_or(self.expires_at)),
+            Phase::Opening(_) if self.awaits => None,
             Phase::Opening(opening) => opening.next_wake(self.gives_up_at()),
             Phase::Over(_) => None,
         }
@@ -184,8 +208,15 @@ impl Match {
     /// Does what is due at `now`. Being late changes nothing but the time at which it is done.
     pub fn on_time(&mut self, now: Timestamp) -> Vec<MatchEffect> {
         let mut effects = Vec::new();
-        if self.writing.is_some() {
-            return effects;
+        match self.writing {
+            Some(Writing::Together {
+                until: Some(until), ..
+            }) if until <= now => {
+                self.confirm_alone(now, &mut effects);
+                return effects;
+            }
+            Some(_) => return effects,
+            None => {}
         }
         match &self.phase {
             Phase::Proposed { again_at } => {
@@ -261,17 +292,17 @@ impl Match {
             effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound));
             return;
         };
+        let together = self.may_confirm_together(side, now);
         match &mut self.phase {
             Phase::Proposed { .. } if self.confirmed[side.index()] => {
                 effects.push(MatchEffect::Answer(call, ProposalAnswer::WaitingForPartner));
             }
-            Phase::Proposed { .. } => {
-                let write = Write::ConfirmMatch {
-                    match_id: self.ids.id,
-                    side,
-                };
-                self.write(write, Writing::Confirm { side, call }, effects);
+            Phase::Proposed { .. } if together => {
+                let until = Some(now.plus_ms(TOGETHER_MS));
+                self.writing = Some(Writing::Together { side, call, until });
+                self.find_question(effects);
             }
+            Phase::Proposed { .. } => self.store_confirmation(side, call, effects),
             Phase::Opening(opening) => {
                 if opening.await_session(call) {
                     self.open(now, effects);
@@ -281,6 +312,14 @@ impl Match {
             }
             Phase::Over(_) => effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound)),
         }
+    }
+
+    fn store_confirmation(&mut self, side: Side, call: CallId, effects: &mut Vec<MatchEffect>) {
+        let write = Write::ConfirmMatch {
+            match_id: self.ids.id,
+            side,
+        };
+        self.write(write, Writing::Confirm { side, call }, effects);
     }
 
     fn decline(

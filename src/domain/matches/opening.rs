@@ -1,6 +1,9 @@
 //! From the second confirmation to the session: a question, the shared session, the rows.
+//!
+//! The confirmation is stored with those rows. Where a question or the shared session is not to be had
+//! at once, it is stored by itself, and the session follows.
 
-use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX};
+use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX, TOGETHER_MS};
 use crate::domain::notices::{CallId, ProposalAnswer};
 use crate::domain::sessions::{Question, SessionRecord};
 use crate::domain::values::Timestamp;
@@ -23,8 +26,6 @@ enum Step {
     Idle,
     /// The last try failed; the next one is due then.
     Retry(Timestamp),
-    /// A question or the shared session is awaited.
-    Away,
 }
 
 impl Opening {
@@ -45,7 +46,6 @@ impl Opening {
         match self.step {
             Step::Idle => Some(gives_up_at),
             Step::Retry(at) => Some(at),
-            Step::Away => None,
         }
     }
 
@@ -66,10 +66,8 @@ impl Match {
         let Phase::Opening(opening) = &mut self.phase else {
             return;
         };
-        match opening.step {
-            Step::Away => return,
-            Step::Retry(at) if at > now => return,
-            Step::Idle | Step::Retry(_) => {}
+        if self.awaits || matches!(opening.step, Step::Retry(at) if at > now) {
+            return;
         }
         if give_up {
             let fates = Side::BOTH.map(|side| {
@@ -85,41 +83,104 @@ impl Match {
                 effects,
             );
         } else {
-            opening.step = Step::Away;
-            effects.push(MatchEffect::FindQuestion);
+            opening.step = Step::Idle;
+            self.find_question(effects);
         }
     }
 
     /// A question was found, or none could be had now.
     pub fn on_question(&mut self, question: Option<Question>, now: Timestamp) -> Vec<MatchEffect> {
-        match question {
-            Some(question) if self.gives_up_at() > now && self.is_opening() => {
+        self.awaits = false;
+        match question.filter(|_| self.may_open(now)) {
+            Some(question) => {
+                (self.awaits, self.may_be_shared) = (true, true);
+                if let Some(Writing::Together { until, .. }) = &mut self.writing {
+                    *until = None;
+                }
                 vec![MatchEffect::Share(self.session_record(question, now))]
             }
-            _ => self.try_later(now),
+            None => self.not_now(now),
         }
     }
 
     /// The shared session holds `question`, or could not be written now.
     pub fn on_shared(&mut self, question: Option<Question>, now: Timestamp) -> Vec<MatchEffect> {
-        match question {
-            Some(question) if self.gives_up_at() > now && self.is_opening() => {
+        self.awaits = false;
+        match question.filter(|_| self.may_open(now)) {
+            Some(question) => {
                 let record = self.session_record(question, now);
                 let mut effects = Vec::new();
                 self.write_session(record, &mut effects);
                 effects
             }
-            _ => self.try_later(now),
+            None => self.not_now(now),
         }
     }
 
+    pub(super) fn find_question(&mut self, effects: &mut Vec<MatchEffect>) {
+        self.awaits = true;
+        effects.push(MatchEffect::FindQuestion);
+    }
+
+    /// Whether the confirmation of `side` may wait for a question and the shared session.
+    pub(super) fn may_confirm_together(&self, side: Side, now: Timestamp) -> bool {
+        let is_second = self.confirmed[side.other().index()];
+        is_second && !self.awaits && now.plus_ms(TOGETHER_MS) < self.expires_at
+    }
+
+    /// Stores the second confirmation by itself, while what is awaited goes on. Where this comes so
+    /// late that the window is over, time has won: nobody was told anything else.
+    pub(super) fn confirm_alone(&mut self, now: Timestamp, effects: &mut Vec<MatchEffect>) {
+        let Some((side, call)) = self.together() else {
+            return;
+        };
+        if self.is_overdue(now) {
+            self.writing = None;
+            effects.push(MatchEffect::Answer(call, ProposalAnswer::Unavailable));
+            effects.extend(self.on_time(now));
+            self.decide_parked(now, effects);
+        } else {
+            let by = self.write_by;
+            self.store_confirmation(side, call, effects);
+            self.write_by = by;
+        }
+    }
+
+    /// Whose confirmation is to be stored together with the session.
+    fn together(&self) -> Option<(Side, CallId)> {
+        match self.writing {
+            Some(Writing::Together { side, call, .. }) => Some((side, call)),
+            _ => None,
+        }
+    }
+
+    fn may_open(&self, now: Timestamp) -> bool {
+        match self.together() {
+            Some(_) => !self.is_overdue(now),
+            None => self.is_opening() && self.gives_up_at() > now,
+        }
+    }
+
+    /// There is no question or no shared session now.
+    fn not_now(&mut self, now: Timestamp) -> Vec<MatchEffect> {
+        if self.together().is_none() {
+            return self.try_later(now);
+        }
+        let mut effects = Vec::new();
+        self.confirm_alone(now, &mut effects);
+        effects
+    }
+
     fn write_session(&mut self, session: SessionRecord, effects: &mut Vec<MatchEffect>) {
+        let (confirms, by) = (self.together(), self.write_by);
         let write = Write::OpenSession {
             session: session.clone(),
             tickets: [self.tickets[0].id, self.tickets[1].id],
             event: self.ids.event,
+            confirms: confirms.map(|(side, _)| side),
         };
-        self.write(write, Writing::Open(session), effects);
+        self.write(write, Writing::Open { session, confirms }, effects);
+        self.write_by = by.filter(|_| confirms.is_some());
     }
 
     /// Whoever waits is told; the server goes on trying, and the time to give up is not put off.

@@ -35,6 +35,12 @@ impl Match {
             WriteOutcome::Unavailable => self.unavailable(writing, now, &mut effects),
         }
         effects.extend(self.on_time(now));
+        self.decide_parked(now, &mut effects);
+        effects
+    }
+
+    /// Decides what waited for the write that was under way.
+    pub(super) fn decide_parked(&mut self, now: Timestamp, effects: &mut Vec<MatchEffect>) {
         while self.writing.is_none()
             && let Some(parked) = self.parked.pop_front()
         {
@@ -42,10 +48,9 @@ impl Match {
                 // Whoever asked again may have gone meanwhile, and then nothing must be declined or
                 // replaced for them: the roster sees to that.
                 MatchCommand::AskAgain(_, call) => effects.push(MatchEffect::Reconsider(call)),
-                _ => self.decide(parked, now, &mut effects),
+                _ => self.decide(parked, now, effects),
             }
         }
-        effects
     }
 
     fn stored(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
@@ -66,13 +71,19 @@ impl Match {
                 fates,
                 asked,
             } => self.ended(ending, fates, asked, effects),
-            Writing::Open(record) => self.opened(record, effects),
+            Writing::Open { session, confirms } => {
+                if let Some((side, _)) = confirms {
+                    self.learn_confirmation(side);
+                }
+                self.opened(session, confirms.map(|(_, call)| call), effects);
+            }
+            // It is not stored yet.
+            Writing::Together { .. } => self.writing = Some(writing),
         }
     }
 
     fn confirmed(&mut self, side: Side, call: CallId, effects: &mut Vec<MatchEffect>) {
-        self.confirmed[side.index()] = true;
-        self.tickets[side.index()].silences = 0;
+        self.learn_confirmation(side);
         if self.confirmed == [true, true] {
             let mut opening = Opening::default();
             opening.await_session(call);
@@ -81,6 +92,11 @@ impl Match {
         } else {
             effects.push(MatchEffect::Answer(call, ProposalAnswer::WaitingForPartner));
         }
+    }
+
+    fn learn_confirmation(&mut self, side: Side) {
+        self.confirmed[side.index()] = true;
+        self.tickets[side.index()].silences = 0;
     }
 
     fn ended(
@@ -95,7 +111,7 @@ impl Match {
             Ending::Expired | Ending::QuestionUnavailable => None,
         };
         let waiting = self.over(decliner);
-        if ending == Ending::QuestionUnavailable {
+        if self.may_be_shared || ending == Ending::QuestionUnavailable {
             effects.push(MatchEffect::Unshare);
         }
         // Everybody is told after all tickets are where they belong.
@@ -161,8 +177,14 @@ impl Match {
         Some(self.expired_notice(reason, fate))
     }
 
-    fn opened(&mut self, record: SessionRecord, effects: &mut Vec<MatchEffect>) {
-        let waiting = self.over(None);
+    fn opened(
+        &mut self,
+        record: SessionRecord,
+        confirmed_by: Option<CallId>,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let mut waiting = self.over(None);
+        waiting.extend(confirmed_by);
         let tickets = [self.tickets[0].id, self.tickets[1].id];
         effects.push(MatchEffect::Opened(Box::new(Session::new(
             record.clone(),
@@ -236,6 +258,11 @@ impl Match {
         effects.extend(waiting.into_iter().map(gone));
         match writing {
             Writing::Confirm { call, .. }
+            | Writing::Together { call, .. }
+            | Writing::Open {
+                confirms: Some((_, call)),
+                ..
+            }
             | Writing::End {
                 asked: EndedBy::Decline(call),
                 ..
@@ -251,7 +278,7 @@ impl Match {
                 asked: EndedBy::Time,
                 ..
             }
-            | Writing::Open(_) => {}
+            | Writing::Open { confirms: None, .. } => {}
         }
         effects.push(MatchEffect::Over);
     }
@@ -261,6 +288,11 @@ impl Match {
         let ends = matches!(writing, Writing::End { .. });
         match writing {
             Writing::Confirm { call, .. }
+            | Writing::Together { call, .. }
+            | Writing::Open {
+                confirms: Some((_, call)),
+                ..
+            }
             | Writing::End {
                 asked: EndedBy::Decline(call),
                 ..
@@ -278,7 +310,7 @@ impl Match {
                 asked: EndedBy::Time,
                 ..
             }
-            | Writing::Open(_) => {}
+            | Writing::Open { confirms: None, .. } => {}
         }
         if self.is_opening() && ends {
             effects.extend(self.give_up_later(now));
@@ -295,11 +327,15 @@ impl Match {
 /// What it breaks that a write about a match that memory knows as open was refused.
 fn broken_by_refusal(writing: &Writing) -> Breach {
     match writing {
-        Writing::Open(_) => Breach {
+        Writing::Open { confirms: None, .. } => Breach {
             guarantee: Guarantee::OneSession,
             seen: "a confirmed match could not become its session in the database",
         },
-        Writing::Confirm { .. } | Writing::Count { .. } | Writing::End { .. } => Breach {
+        Writing::Confirm { .. }
+        | Writing::Together { .. }
+        | Writing::Open { .. }
+        | Writing::Count { .. }
+        | Writing::End { .. } => Breach {
             guarantee: Guarantee::OneOutcome,
             seen: "an open match was found otherwise in the database",
         },

@@ -8,6 +8,7 @@ mod expiring;
 mod opening;
 mod otherwise;
 mod refused;
+mod together;
 
 use super::*;
 use crate::domain::limits::OPENING_GIVE_UP_MS;
@@ -64,12 +65,18 @@ impl Tested {
         tested
     }
 
+    /// As [`Tested::confirmed_by_first`]; user 2 confirms too, at 1,900 ms, with call 2.
+    fn confirming_together() -> Self {
+        let mut tested = Self::confirmed_by_first();
+        assert_eq!(tested.confirm(2, 2, 1_900), [FindQuestion]);
+        tested
+    }
+
     /// Both have confirmed by 2,000 ms; call 2 of user 2 waits, and a question is looked for.
     fn opening() -> Self {
-        let mut tested = Self::confirmed_by_first();
-        tested.confirm(2, 2, 2_000);
-        let effects = tested.written(STORED, 2_000);
-        assert_eq!(effects, [FindQuestion]);
+        let mut tested = Self::confirming_together();
+        assert_eq!(tested.on_time(2_000), [confirmation(Second)]);
+        assert_eq!(tested.written(STORED, 2_000), []);
         tested
     }
 
@@ -153,7 +160,11 @@ impl Tested {
     fn may_tell(&self, effect: &MatchEffect) -> bool {
         let any = |is_it: &dyn Fn(&Write) -> bool| self.stored.iter().any(is_it);
         let confirmed = |by: Side| {
-            any(&|write| matches!(write, Write::ConfirmMatch { side, .. } if *side == by))
+            any(&|write| match write {
+                Write::ConfirmMatch { side, .. } => *side == by,
+                Write::OpenSession { confirms, .. } => *confirms == Some(by),
+                _ => false,
+            })
         };
         let ended = || any(&|write| matches!(write, Write::EndMatch { .. }));
         let in_session = || any(&|write| matches!(write, Write::OpenSession { .. }));
@@ -257,10 +268,15 @@ fn end(
 }
 
 fn open_session(record: SessionRecord) -> MatchEffect {
+    open_session_with(None, record)
+}
+
+fn open_session_with(confirms: Option<Side>, record: SessionRecord) -> MatchEffect {
     Store(Write::OpenSession {
         session: record,
         tickets: [ticket(1).id, ticket(2).id],
         event: ids().event,
+        confirms,
     })
 }
 

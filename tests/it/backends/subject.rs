@@ -372,6 +372,7 @@ pub fn open_session(number: u64, tickets: [u64; 2]) -> Write {
         session: session(number, tickets),
         tickets: tickets.map(ticket_id),
         event: event_id(number),
+        confirms: None,
     }
 }
 

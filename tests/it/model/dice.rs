@@ -316,10 +316,16 @@ impl Dice {
             ends_at: Timestamp::from_ms(9_000),
             left: [false, false],
         };
+        let confirms = match self.random.random_range(0..3) {
+            0 => Some(Side::First),
+            1 => Some(Side::Second),
+            _ => None,
+        };
         Write::OpenSession {
             session,
             tickets: members.map(|ticket| ticket.id),
             event: EventId(Uuid::from_u128(match_id.0.as_u128() + 2_000)),
+            confirms,
         }
     }
 }

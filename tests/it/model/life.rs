@@ -188,6 +188,7 @@ fn stored_before(setup: &Setup) -> Vec<Write> {
         session,
         tickets,
         event,
+        confirms: None,
     });
     let stored = match setup.begin {
         Begin::Empty => 0,

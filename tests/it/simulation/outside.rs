@@ -32,12 +32,11 @@ impl World {
             Errand::Question(id) => {
                 let number = self.ids as i64;
                 let found = (reply == Reply::Granted).then(|| question(number));
-                let known = self
-                    .matches
-                    .get_mut(&id)
-                    .expect("a match waits for its question");
-                let effects = known.on_question(found, now);
-                self.run_match(id, effects);
+                // It may have ended meanwhile, where its second confirmation could not be stored.
+                let known = self.matches.get_mut(&id);
+                if let Some(effects) = known.map(|known| known.on_question(found, now)) {
+                    self.run_match(id, effects);
+                }
             }
             Errand::Share(id, record) => {
                 if reply != Reply::Away {

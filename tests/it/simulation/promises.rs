@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use matchmaker::domain::limits::{OPENING_GIVE_UP_MS, Timeouts};
 use matchmaker::domain::{
     BucketKey, Ending, Fate, Place, Proposal, Side, Ticket, TicketId, TicketOutcome, Timestamp,
-    UserId, Write,
+    UserId, Write, confirmed_with,
 };
 
 use super::referee::{Database, Status, TicketRow};
@@ -153,11 +153,16 @@ impl Promises {
             }
             Write::EndMatch { .. } => self.check_end(write, db, now, timeouts),
             Write::OpenSession {
-                session, tickets, ..
+                session,
+                tickets,
+                confirms,
+                ..
             } => {
                 let row = db.open_match(session.match_id).expect("the match is open");
+                let in_time = confirms.is_none() || row.proposal.expires_at > now;
+                assert!(in_time, "confirmed after the window");
                 assert_eq!(
-                    row.confirmed,
+                    confirmed_with(row.confirmed, *confirms),
                     [true, true],
                     "G5: a session nobody confirmed"
                 );

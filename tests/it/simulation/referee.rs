@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use matchmaker::domain::{
     Breach, Ending, EventId, Fate, MatchId, Proposal, Refusal, SessionId, SessionRecord, Side,
-    Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome,
+    Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write, WriteOutcome, confirmed_with,
 };
 
 pub use conditions::{Condition, Conditions};
@@ -184,8 +184,11 @@ impl Database {
             }
             Write::EndMatch { .. } => self.judge_ending(on, write),
             Write::OpenSession {
-                session, tickets, ..
-            } => self.judge_session(on, session, *tickets),
+                session,
+                tickets,
+                confirms,
+                ..
+            } => self.judge_session(on, session, *tickets, *confirms),
             Write::LeaveSession { session, .. } => {
                 let known = self.sessions.contains_key(session);
                 Judgement::if_open(known || !on.include(Condition::LeaveKnown))
@@ -331,6 +334,7 @@ impl Database {
         on: Conditions,
         session: &SessionRecord,
         tickets: [TicketId; 2],
+        confirms: Option<Side>,
     ) -> Judgement {
         let Some(row) = self.matches.get(&session.match_id) else {
             return Judgement::Refuse(Refusal::NotOpen);
@@ -343,8 +347,8 @@ impl Database {
         if row.state == MatchState::InSession && on.include(Condition::SessionKnown) {
             return Judgement::Known;
         }
-        let confirmed =
-            row.confirmed == [true, true] || !on.include(Condition::SessionBothConfirmed);
+        let confirmed = confirmed_with(row.confirmed, confirms) == [true, true]
+            || !on.include(Condition::SessionBothConfirmed);
         let mut sessions = self.sessions.values().map(|row| &row.record);
         let taken = sessions.any(|one| one.id == session.id || one.match_id == session.match_id)
             && on.include(Condition::SessionUnique);

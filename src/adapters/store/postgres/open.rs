@@ -53,7 +53,7 @@ const READER_SETTINGS: &[(&str, &str)] = &[("statement_timeout", "900ms")];
 pub struct PostgresOptions {
     /// The bounds of the writer.
     pub writer: WriterOptions,
-    /// Connections that write at the same time. Few: what waits for them shares their commits.
+    /// Connections that write: one, and others that stand by for when it does not answer.
     pub writers: usize,
     /// Connections that read at the same time.
     pub readers_max: usize,

@@ -6,6 +6,7 @@ use super::super::rows::{self, MatchRow, NewOutboxRow, SessionRow, TicketRow, WA
 use super::cells::{Cell, Row};
 use crate::domain::{
     Ending, EventId, Fate, Proposal, SessionRecord, Side, Ticket, TicketId, Timestamp, Write,
+    confirmed_with,
 };
 
 /// The row of a write, and the id that its statement answers where it grants it.
@@ -54,7 +55,8 @@ pub(super) fn row(write: &Write) -> serde_json::Result<(Uuid, Row<'_>)> {
             session,
             tickets,
             event,
-        } => opened(session, *tickets, *event)?,
+            confirms,
+        } => opened(session, *tickets, *event, *confirms)?,
         Write::LeaveSession { session, side, at } => {
             let left = Side::BOTH.map(|each| Cell::from((each == *side).then_some(at.as_ms())));
             by_id(session.0, left.into())
@@ -152,10 +154,12 @@ fn opened(
     session: &SessionRecord,
     tickets: [TicketId; 2],
     event: EventId,
+    confirms: Option<Side>,
 ) -> serde_json::Result<(Uuid, Row<'static>)> {
     let row = SessionRow::opened(session)?;
     let announcement = NewOutboxRow::announcing(session, event)?;
     let [first, second] = tickets.map(|ticket| Cell::from(ticket.0));
+    let [confirms_first, confirms_second] = confirmed_with([false; 2], confirms).map(Cell::from);
     let cells = vec![
         row.id.0.into(),
         first,
@@ -171,6 +175,8 @@ fn opened(
         announcement.event_id.0.into(),
         announcement.routing_key.into(),
         announcement.body.into(),
+        confirms_first,
+        confirms_second,
     ];
     Ok(by_id(row.match_id.0, cells))
 }

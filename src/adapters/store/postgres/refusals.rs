@@ -9,6 +9,7 @@ use super::super::rows::{self, IN_SESSION, MATCHED, OPEN, WAITING};
 use super::cells::PgId;
 use crate::domain::{
     Ending, Fate, Refusal, Side, Ticket, TicketId, TicketOutcome, Timestamp, Write, WriteOutcome,
+    confirmed_with,
 };
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
@@ -183,7 +184,10 @@ impl Facts {
             }
             Write::EndMatch { .. } => self.outcome_of_end(write),
             Write::OpenSession {
-                session, tickets, ..
+                session,
+                tickets,
+                confirms,
+                ..
             } => {
                 let its_match = self.matches.get(&session.match_id.0);
                 let its_match = its_match.filter(|found| {
@@ -192,7 +196,10 @@ impl Facts {
                         && found.users[0] == session.users[0].as_str()
                         && found.users[1] == session.users[1].as_str()
                 });
-                let facts = |found: &MatchFacts| (found.confirmed, found.has_session);
+                let facts = |found: &MatchFacts| {
+                    let confirmed = confirmed_with(found.confirmed, *confirms);
+                    (confirmed, found.has_session)
+                };
                 match its_match.map(|found| (found.state.as_str(), facts(found))) {
                     Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
                     Some((OPEN, ([true, true], false))) => None,

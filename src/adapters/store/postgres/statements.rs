@@ -246,25 +246,28 @@ SELECT id FROM ended",
     ],
 };
 
-/// Refused where the match is not open or is another one, where not both sides have confirmed, or
-/// where there is a row of that session or of another one of the match.
+/// Refused where the match is not open or is another one, where not both sides have confirmed, counting
+/// the one that confirms with it, or where there is a row of that session or of another one of the match.
 pub(super) const OPEN_SESSIONS: Statement = Statement {
     text: "
 WITH given AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[],
         $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::uuid[],
-        $14::text[], $15::text[]
+        $14::text[], $15::text[], $16::boolean[], $17::boolean[]
     ) AS given (
         match_id, id, first_ticket, second_ticket, first_user, second_user, question_id,
         question_title, question_difficulty, question_topics, opened_at_ms, ends_at_ms, event_id,
-        routing_key, body
+        routing_key, body, confirms_first, confirms_second
     )
 ), granted AS (
-    UPDATE matches SET state = 'in_session', ended_at_ms = given.opened_at_ms
+    UPDATE matches SET
+        state = 'in_session', ended_at_ms = given.opened_at_ms,
+        confirmed_first = true, confirmed_second = true
     FROM given
     WHERE matches.id = given.match_id AND matches.ended_at_ms IS NULL
-        AND matches.confirmed_first AND matches.confirmed_second
+        AND (matches.confirmed_first OR given.confirms_first)
+        AND (matches.confirmed_second OR given.confirms_second)
         AND matches.session_id = given.id
         AND matches.first_ticket = given.first_ticket
         AND matches.second_ticket = given.second_ticket
@@ -294,7 +297,7 @@ WITH given AS (
 SELECT match_id FROM granted",
     parameters: &[
         Ids, Ids, Ids, Ids, Texts, Texts, Numbers, Texts, Texts, Texts, Numbers, Numbers, Ids,
-        Texts, Texts,
+        Texts, Texts, Flags, Flags,
     ],
 };
 

@@ -10,7 +10,7 @@ use super::{tickets as ticket_writes, unwritable};
 use crate::adapters::schema::{Id, matches, outbox, sessions, tickets};
 use crate::domain::{
     Ending, EventId, Fate, MatchId, Proposal, Refusal, SessionId, SessionRecord, Side, Ticket,
-    TicketId, Timestamp, WriteOutcome,
+    TicketId, Timestamp, WriteOutcome, confirmed_with,
 };
 
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
@@ -215,12 +215,14 @@ fn close_match(connection: &mut SqliteConnection, end: &End<'_>) -> QueryResult<
     Ok(())
 }
 
-/// A session and its announcement, if both sides have confirmed and there is none yet.
+/// A session and its announcement, if both sides have confirmed, counting the one that confirms with
+/// it, and there is none yet.
 pub(super) fn open_session(
     connection: &mut SqliteConnection,
     session: &SessionRecord,
     both: [TicketId; 2],
     event: EventId,
+    confirms: Option<Side>,
 ) -> QueryResult<WriteOutcome> {
     let Some(row) = find(connection, session.match_id)? else {
         return Ok(NOT_OPEN);
@@ -228,7 +230,8 @@ pub(super) fn open_session(
     if row.session_id != Id::from(session.id) || !row.is_of(both, &session.users) {
         return Ok(NOT_OPEN);
     }
-    match (row.state.as_str(), row.confirmed()) {
+    let confirmed = confirmed_with(row.confirmed(), confirms);
+    match (row.state.as_str(), confirmed) {
         (IN_SESSION, _) => return Ok(WriteOutcome::Stored),
         (OPEN, [true, true]) => {}
         _ => return Ok(NOT_OPEN),
@@ -245,6 +248,8 @@ pub(super) fn open_session(
         .set((
             matches::state.eq(IN_SESSION),
             matches::ended_at_ms.eq(opened_at_ms),
+            matches::confirmed_first.eq(true),
+            matches::confirmed_second.eq(true),
         ))
         .execute(connection)?;
     let [first, second] = both.map(Id::from);

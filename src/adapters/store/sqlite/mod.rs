@@ -119,7 +119,8 @@ fn apply(connection: &mut SqliteConnection, write: &Write) -> QueryResult<WriteO
             session,
             tickets,
             event,
-        } => matches::open_session(connection, session, *tickets, *event),
+            confirms,
+        } => matches::open_session(connection, session, *tickets, *event, *confirms),
         Write::LeaveSession { session, side, at } => {
             matches::leave_session(connection, *session, *side, *at)
         }
@@ -259,6 +260,7 @@ mod tests {
             session,
             tickets,
             event: EventId(uuid::Uuid::from_u128(event)),
+            confirms: None,
         };
         let [one, other] = Side::BOTH.map(confirm);
         [

@@ -42,11 +42,12 @@ fn both_confirming_at_once_are_stored_one_after_the_other() {
 
     let parked = tested.confirm(1, 1, 1_000);
     let first_stored = tested.written(STORED, 1_001);
+    tested.question(None, 1_001);
     let both_stored = tested.written(STORED, 1_002);
 
     let waits = answer(2, ProposalAnswer::WaitingForPartner);
     assert_eq!(parked, []);
-    assert_eq!(first_stored, [waits, confirmation(First)]);
+    assert_eq!(first_stored, [waits, FindQuestion]);
     assert_eq!(both_stored, [FindQuestion]);
     assert!(tested.tested.is_opening());
 }
@@ -121,6 +122,7 @@ fn who_waits_for_the_session_is_bounded() {
 fn an_end_names_the_confirmations_that_are_stored() {
     let mut unstored = Tested::confirmed_by_first();
     unstored.confirm(2, 2, 5_000);
+    unstored.question(None, 5_001);
     unstored.written(AWAY, 5_001);
     let mut restarted = Tested::new();
     restarted.tested = restarted.tested.with_confirmations(THE_FIRST);

@@ -134,6 +134,7 @@ async fn a_match_has_one_outcome() {
             session: session(round, numbers),
             tickets: numbers.map(ticket_id),
             event: event_id(round),
+            confirms: None,
         };
 
         let mut writes: Vec<Write> = endings.into_iter().map(end).collect();
@@ -163,6 +164,7 @@ async fn simultaneous_openings_make_one_session_and_one_announcement() {
         session: session(1, [1, 2]),
         tickets: [1, 2].map(ticket_id),
         event: event_id(number),
+        confirms: None,
     };
 
     let outcomes = race(&servers, (0..RACERS).map(open).collect()).await;

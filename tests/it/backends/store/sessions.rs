@@ -49,6 +49,7 @@ fn opening(session: SessionRecord) -> Write {
         session,
         tickets: [1, 2].map(ticket_id),
         event: event_id(1),
+        confirms: None,
     }
 }
 
@@ -146,6 +147,7 @@ async fn opening_a_session_again_neither_changes_nor_announces_it() {
         session: later,
         tickets: [1, 2].map(ticket_id),
         event: event_id(2),
+        confirms: None,
     };
 
     store.stores([open_session(1, [1, 2]), again]).await;

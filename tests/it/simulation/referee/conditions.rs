@@ -59,7 +59,7 @@ pub enum Condition {
     EndKnownSameFates,
     /// `OpenSession`: the match is open.
     SessionOpen,
-    /// `OpenSession`: both have confirmed.
+    /// `OpenSession`: both have confirmed, counting the one that confirms with it.
     SessionBothConfirmed,
     /// `OpenSession`: the match is the one of this session, these tickets and these users.
     SessionOfMatch,

@@ -62,7 +62,13 @@ impl Database {
                 session,
                 tickets,
                 event,
-            } => self.open_session(session, *tickets, *event),
+                confirms,
+            } => {
+                if let Some(side) = confirms {
+                    self.of_open_match(session.match_id, |row| row.confirmed[side.index()] = true);
+                }
+                self.open_session(session, *tickets, *event);
+            }
             Write::LeaveSession { session, side, .. } => match self.sessions.get_mut(session) {
                 Some(row) => row.record.left[side.index()] = true,
                 None => self.breaks(true, Guarantee::Durable, "somebody left no session"),
