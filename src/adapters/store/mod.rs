@@ -17,9 +17,9 @@ mod records;
 mod rows;
 mod runtimes;
 mod sqlite;
-mod stuck;
 mod timeline;
 mod worker;
+mod worker_count;
 mod writer;
 
 pub use history::StoredHistory;

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::group::{Entry, Group};
 use super::lanes::Lanes;
-use super::stuck::StuckWorkers;
+use super::worker_count::WorkerCount;
 use super::writer::{GroupError, GroupStore};
 use crate::ports::Clock;
 
@@ -20,6 +20,9 @@ use crate::ports::Clock;
 const CONTENDED_TRIES_MAX: u32 = 5;
 /// Longest wait before such a group is tried again, in milliseconds; the real one is random.
 const CONTENDED_WAIT_MAX_MS: u64 = 20;
+/// How long a group may run before another worker takes what comes after it: far longer than a commit
+/// takes, and shorter than anybody notices.
+const SLOW_AFTER: Duration = Duration::from_millis(50);
 /// How long a group may run before its worker counts as stuck: shorter than callers wait, so that
 /// they hear what became of their writes, and longer than a slow disk takes.
 const STUCK_AFTER: Duration = Duration::from_millis(800);
@@ -34,7 +37,10 @@ pub(super) struct Shared {
     pub(super) group_max: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: usize,
-    pub(super) stuck: Arc<StuckWorkers>,
+    /// Workers whose store does not answer.
+    pub(super) stuck: Arc<WorkerCount>,
+    /// Those whose group takes long, the stuck ones included.
+    pub(super) slow: Arc<WorkerCount>,
     pub(super) lanes: Arc<Lanes>,
     /// Workers that have not ended.
     pub(super) working: watch::Sender<usize>,
@@ -105,7 +111,7 @@ pub(super) struct Worker<S> {
 /// Where a worker takes its writes from.
 pub(super) struct Intake {
     close: watch::Receiver<bool>,
-    /// It takes none as long as no worker is stuck.
+    /// It takes none as long as no worker is slow.
     stands_by: bool,
     share: Share,
 }
@@ -272,7 +278,7 @@ impl Intake {
         if self.stands_by {
             tokio::select! {
                 biased;
-                () = shared.stuck.wait_for(|stuck| stuck > 0) => {}
+                () = shared.slow.wait_for(|slow| slow > 0) => {}
                 _ = self.close.wait_for(|close| *close) => {}
             }
         }
@@ -306,7 +312,11 @@ impl Intake {
     /// Awaits a run, which may take long where the store is frozen.
     async fn watch<T>(&self, run: impl Future<Output = T>) -> T {
         let mut run = pin!(run);
-        match timeout(STUCK_AFTER, &mut run).await {
+        if let Ok(done) = timeout(SLOW_AFTER, &mut run).await {
+            return done;
+        }
+        let _slow = self.shared().slow.one_more();
+        match timeout(STUCK_AFTER - SLOW_AFTER, &mut run).await {
             Ok(done) => done,
             Err(_) => self.stuck(run, Refuses::Urgent).await,
         }
@@ -316,7 +326,8 @@ impl Intake {
     /// nobody waits for a store that is away.
     async fn stuck<T>(&self, work: impl Future<Output = T>, refuses: Refuses) -> T {
         let mut work = pin!(work);
-        let _stuck = self.shared().stuck.one_more();
+        let (stuck, slow) = (&self.shared().stuck, &self.shared().slow);
+        let _counted = (stuck.one_more(), slow.one_more());
         loop {
             tokio::select! {
                 biased;

@@ -4,7 +4,7 @@
 //! has gathered while the one before it ran, so commits stay few.
 //!
 //! One worker does it all as long as its store answers: writes that took turns on two connections would
-//! cost the server a seventh more, and be no faster. The others stand by.
+//! cost the database a seventh more, and be no faster. The others stand by for when it takes long.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 use super::group::Entry;
 use super::lanes::Lanes;
-use super::stuck::StuckWorkers;
 use super::worker::{Intake, Queues, Shared, Worker};
+use super::worker_count::WorkerCount;
 use crate::domain::{Timestamp, Write, WriteOutcome};
 use crate::ports::{Clock, Store, StoreDepth, WriteDone};
 
@@ -88,13 +88,13 @@ pub struct Writer {
     patient: mpsc::UnboundedSender<Entry>,
     close: watch::Sender<bool>,
     working: watch::Receiver<usize>,
-    stuck: Arc<StuckWorkers>,
+    stuck: Arc<WorkerCount>,
     lanes: Arc<Lanes>,
 }
 
 impl Writer {
     /// Starts one worker per store in `stores` on `handle`; all but the first stand by for when another
-    /// one is stuck.
+    /// one takes long.
     pub fn start<S: GroupStore>(
         stores: Vec<S>,
         options: WriterOptions,
@@ -109,7 +109,7 @@ impl Writer {
         };
         let (close, closed) = watch::channel(false);
         let (now_working, working) = watch::channel(stores.len());
-        let stuck = Arc::<StuckWorkers>::default();
+        let stuck = Arc::<WorkerCount>::default();
         let lanes = Lanes::new(S::SYSTEM);
         let shared = Arc::new(Shared {
             queues: Mutex::new(queues),
@@ -117,6 +117,7 @@ impl Writer {
             clock: Arc::clone(clock),
             workers: stores.len(),
             stuck: Arc::clone(&stuck),
+            slow: Arc::default(),
             lanes: Arc::clone(&lanes),
             working: now_working,
         });

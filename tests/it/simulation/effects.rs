@@ -3,8 +3,8 @@
 use matchmaker::domain::bucket::BucketEffect;
 use matchmaker::domain::matches::{Match, MatchEffect};
 use matchmaker::domain::{
-    AskAnswer, Breach, BucketKey, CallId, Holder, MatchId, Notice, Place, Session, SessionEffect,
-    SessionId, Side, Ticket, TicketId, TicketOutcome, UserId, Write,
+    AskAnswer, Breach, BucketKey, CallId, Holder, MatchId, Notice, Place, Proposal, Session,
+    SessionEffect, SessionId, Side, Ticket, TicketId, TicketOutcome, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -135,6 +135,13 @@ impl World {
             MatchEffect::Breached(breach) => self.breached(breach),
             MatchEffect::Over => {
                 self.matches.remove(&id);
+                let Proposal {
+                    session, tickets, ..
+                } = &self.db.matches[&id].proposal;
+                let may_stay = self.db.sessions.contains_key(session)
+                    || tickets.iter().any(|ticket| self.tampered.contains(ticket));
+                let stays = self.shared.contains_key(session);
+                assert!(may_stay || !stays, "a shared session is left behind");
                 self.witness.check_over(id, &self.db, &self.tampered);
             }
         }

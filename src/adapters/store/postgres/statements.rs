@@ -118,7 +118,8 @@ RETURNING tickets.id",
     parameters: &[Ids, Numbers],
 };
 
-/// Refused where either ticket does not wait or is another user's, or the match is there already.
+/// Refused where either ticket does not wait or is another user's, where both are one ticket or one
+/// user's, or where the match is there already.
 /// Both rows are locked before either is judged.
 pub(super) const PROPOSE_MATCHES: Statement = Statement {
     text: "
@@ -136,6 +137,7 @@ WITH granted AS MATERIALIZED (
     WHERE first.ended_at_ms IS NULL AND first.match_id IS NULL
         AND second.ended_at_ms IS NULL AND second.match_id IS NULL
         AND first.user_id = given.first_user AND second.user_id = given.second_user
+        AND given.first_ticket <> given.second_ticket AND given.first_user <> given.second_user
     FOR NO KEY UPDATE OF first, second
 ), proposed AS (
     INSERT INTO matches (

@@ -1,4 +1,4 @@
-//! How many workers are stuck: their store does not answer.
+//! How many workers are in some state, such as stuck.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,24 +6,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts stuck workers. Whoever waits for a change is woken in the order in which they began to wait,
+/// Counts the workers in one state. Whoever waits for a change is woken in the order in which they began to wait,
 /// unlike those of a [`tokio::sync::watch`], so that what happens depends on nothing but time and input.
 #[derive(Debug, Default)]
-pub(super) struct StuckWorkers {
+pub(super) struct WorkerCount {
     count: AtomicUsize,
     changed: Notify,
 }
 
-impl StuckWorkers {
+impl WorkerCount {
     pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
     /// One more, until what is returned is dropped.
-    pub(super) fn one_more(self: &Arc<Self>) -> Stuck {
+    pub(super) fn one_more(self: &Arc<Self>) -> Counted {
         self.count.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
-        Stuck(Arc::clone(self))
+        Counted(Arc::clone(self))
     }
 
     /// Awaits a number that `fits`.
@@ -40,11 +40,11 @@ impl StuckWorkers {
     }
 }
 
-/// A stuck worker.
+/// A worker that is counted.
 #[derive(Debug)]
-pub(super) struct Stuck(Arc<StuckWorkers>);
+pub(super) struct Counted(Arc<WorkerCount>);
 
-impl Drop for Stuck {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::SeqCst);
         self.0.changed.notify_waiters();
