@@ -205,8 +205,9 @@ pub struct Soak {
     /// Lifecycles per second
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     pub rate: f64,
-    /// How long the rate is driven before anything counts
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    /// How long the rate is driven before anything counts: until what the server keeps of the past is
+    /// full, all of which is bounded
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub warm_up: f64,
     /// How long memory is given to settle before it is read, before the load and after it
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]

@@ -61,7 +61,7 @@ pub async fn answer(
         deadline,
         reply,
     };
-    // Once both confirmations are stored a question is looked for, which takes longer than storing.
+    // Where both confirmations are stored a question is still looked for, which may take long.
     let goes_on = |backend: &Backend| {
         let view = backend.board.find_match(match_id);
         matches!(view, Some(MatchView::Opening)) && !backend.store.is_stuck()

@@ -31,7 +31,7 @@ impl Match {
                 self.learn(*confirmed);
                 self.decide_again(writing, &mut effects);
             }
-            WriteOutcome::Refused(_) => self.lost(writing, &mut effects),
+            WriteOutcome::Refused(_) => self.refused(writing, &mut effects),
             WriteOutcome::Unavailable => self.unavailable(writing, now, &mut effects),
         }
         effects.extend(self.on_time(now));
@@ -242,6 +242,22 @@ impl Match {
         }
     }
 
+    /// Where the second confirmation was refused together with the session, it is stored by itself: that
+    /// tells which of the two cannot be, and keeps what can.
+    fn refused(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
+        match writing {
+            Writing::Open {
+                confirms: Some((side, call)),
+                ..
+            } => {
+                let by = self.write_by;
+                self.store_confirmation(side, call, effects);
+                self.write_by = by;
+            }
+            writing => self.lost(writing, effects),
+        }
+    }
+
     /// The database does not know this match as memory did: the database decides.
     fn lost(&mut self, writing: Writing, effects: &mut Vec<MatchEffect>) {
         effects.push(MatchEffect::Breached(broken_by_refusal(&writing)));
@@ -259,10 +275,6 @@ impl Match {
         match writing {
             Writing::Confirm { call, .. }
             | Writing::Together { call, .. }
-            | Writing::Open {
-                confirms: Some((_, call)),
-                ..
-            }
             | Writing::End {
                 asked: EndedBy::Decline(call),
                 ..
@@ -278,7 +290,7 @@ impl Match {
                 asked: EndedBy::Time,
                 ..
             }
-            | Writing::Open { confirms: None, .. } => {}
+            | Writing::Open { .. } => {}
         }
         effects.push(MatchEffect::Over);
     }
@@ -327,13 +339,12 @@ impl Match {
 /// What it breaks that a write about a match that memory knows as open was refused.
 fn broken_by_refusal(writing: &Writing) -> Breach {
     match writing {
-        Writing::Open { confirms: None, .. } => Breach {
+        Writing::Open { .. } => Breach {
             guarantee: Guarantee::OneSession,
             seen: "a confirmed match could not become its session in the database",
         },
         Writing::Confirm { .. }
         | Writing::Together { .. }
-        | Writing::Open { .. }
         | Writing::Count { .. }
         | Writing::End { .. } => Breach {
             guarantee: Guarantee::OneOutcome,

@@ -35,6 +35,7 @@ const WINDOW_ENDS: i64 = 100_000;
 const GIVES_UP: i64 = WINDOW_ENDS + OPENING_GIVE_UP_MS as i64;
 
 /// Match 1 of the tickets 1 and 2, with what was asked to be stored and what was confirmed.
+#[derive(Clone)]
 struct Tested {
     tested: Match,
     under_way: Option<Write>,

@@ -113,7 +113,8 @@ async fn a_trace_goes_from_the_edge_through_the_actors_to_the_store() {
         "session answer > share session",
         "session answer > store session",
     ];
-    let expected = [&expected[..], &opened].concat();
+    // The confirmation is stored with the session.
+    let expected = [&expected[..3], &opened].concat();
     assert_eq!(tree(&opening, BOB_CONFIRMS[1]), names(&expected));
 
     let leave = "POST /api/v1/matching/sessions/leave";

@@ -183,32 +183,38 @@ impl Facts {
                     .then_some(NOT_OPEN)
             }
             Write::EndMatch { .. } => self.outcome_of_end(write),
-            Write::OpenSession {
-                session,
-                tickets,
-                confirms,
-                ..
-            } => {
-                let its_match = self.matches.get(&session.match_id.0);
-                let its_match = its_match.filter(|found| {
-                    found.session == session.id.0
-                        && found.tickets == tickets.map(|ticket| ticket.0)
-                        && found.users[0] == session.users[0].as_str()
-                        && found.users[1] == session.users[1].as_str()
-                });
-                let facts = |found: &MatchFacts| {
-                    let confirmed = confirmed_with(found.confirmed, *confirms);
-                    (confirmed, found.has_session)
-                };
-                match its_match.map(|found| (found.state.as_str(), facts(found))) {
-                    Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
-                    Some((OPEN, ([true, true], false))) => None,
-                    _ => Some(NOT_OPEN),
-                }
-            }
+            Write::OpenSession { .. } => self.outcome_of_opening(write),
             Write::ConfirmMatch { .. } | Write::LeaveSession { .. } | Write::ExtendMatch { .. } => {
                 Some(NOT_OPEN)
             }
+        }
+    }
+
+    fn outcome_of_opening(&self, write: &Write) -> Option<WriteOutcome> {
+        let Write::OpenSession {
+            session,
+            tickets,
+            confirms,
+            ..
+        } = write
+        else {
+            return None;
+        };
+        let its_match = self.matches.get(&session.match_id.0);
+        let its_match = its_match.filter(|found| {
+            found.session == session.id.0
+                && found.tickets == tickets.map(|ticket| ticket.0)
+                && found.users[0] == session.users[0].as_str()
+                && found.users[1] == session.users[1].as_str()
+        });
+        let facts = |found: &MatchFacts| {
+            let confirmed = confirmed_with(found.confirmed, *confirms);
+            (confirmed, found.has_session)
+        };
+        match its_match.map(|found| (found.state.as_str(), facts(found))) {
+            Some((IN_SESSION, _)) => Some(WriteOutcome::Stored),
+            Some((OPEN, ([true, true], false))) => None,
+            _ => Some(NOT_OPEN),
         }
     }
 

@@ -183,14 +183,19 @@ fn a_match_that_was_half_confirmed_at_the_start_removes_what_may_have_been_share
 }
 
 #[test]
-fn a_refusal_of_both_together_is_that_of_an_open_match() {
+fn where_both_together_are_refused_the_confirmation_by_itself_tells_why() {
     let mut tested = Tested::confirming_together();
     tested.question(Some(question(7)), 1_901);
     tested.shared(Some(question(7)), 1_901);
 
     let refused = tested.written(REFUSED, 1_902);
+    let mut not_open = tested.clone();
+    let refused_again = not_open.written(REFUSED, 1_903);
+    let stored = tested.written(STORED, 1_903);
 
-    assert_eq!(refused[0], breached());
-    assert!(refused.contains(&answer(2, ProposalAnswer::NotFound)));
-    assert_eq!(refused.last(), Some(&Over));
+    assert_eq!(refused, [confirmation(Second)]);
+    assert_eq!(refused_again[0], breached());
+    assert!(refused_again.contains(&answer(2, ProposalAnswer::NotFound)));
+    assert_eq!(refused_again.last(), Some(&Over));
+    assert_eq!(stored, [FindQuestion]);
 }

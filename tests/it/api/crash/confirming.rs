@@ -1,28 +1,51 @@
 //! The server ends itself between two steps of the confirmation that opens a session, and is started
-//! again: both have confirmed, so there is one session, and nobody has to ask for it. G5.
+//! again. Where both confirmations are stored there is one session, and nobody has to ask for it; where
+//! the second one is not, nothing is open, and what was shared for it goes with the match. G2, G5.
+
+use std::time::Duration;
 
 use super::announced::Announced;
 use crate::away::looks::{document, redis_at};
 use crate::harness::*;
+use crate::servers::{Conduct, Stub};
 
-const STEPS: [&str; 4] = [
-    "confirm_match:2",
-    "find_question",
-    "share_session",
-    "open_session",
-];
+/// Longer than the second confirmation waits for it.
+const QUESTION_TAKES: Duration = Duration::from_millis(200);
+const QUESTIONS: &str = r#"[{"id": 7, "title": "Two Sum", "difficulty": "Easy", "topics": ["Array"], "is_active": true}]"#;
+
+#[actix_rt::test]
+async fn between_any_two_steps_of_the_second_confirmation_it_is_stored_with_the_session_or_not_at_all()
+ {
+    let places = places(&["find_question", "share_session", "open_session"]);
+    let stored = |place: &str| place == "after:open_session";
+    crash_at_each(places, stored, Options::on).await;
+}
 
 #[actix_rt::test]
 async fn between_any_two_steps_from_both_confirmations_to_the_session_it_is_opened_by_itself() {
+    let questions = Stub::new(Conduct::Late(QUESTION_TAKES, QUESTIONS.to_owned())).await;
+    let places = places(&["confirm_match:2", "share_session", "open_session"]);
+    let stored = |place: &str| place != "before:confirm_match:2";
+    let options = |backends| Options::on(backends).with("QUESTION_SERVICE_URL", questions.base());
+    crash_at_each(places, stored, options).await;
+}
+
+fn places(steps: &[&str]) -> Vec<String> {
+    let both = |step| ["before", "after"].map(|when| format!("{when}:{step}"));
+    steps.iter().flat_map(both).collect()
+}
+
+/// At each of these places, of which `stored` says whether the second confirmation is stored there.
+async fn crash_at_each(
+    places: Vec<String>,
+    stored: impl Fn(&str) -> bool,
+    options: impl FnOnce(Backends) -> Options,
+) {
     let backends = Backends::under_test();
-    let server = Options::on(backends.clone()).start().await;
+    let server = options(backends.clone()).start().await;
     let database = Database::of(&server, &backends);
     let mut announced = Announced::listen(&server, &backends).await;
-    let places = STEPS
-        .iter()
-        .flat_map(|step| ["before", "after"].map(|when| (when, step)));
-    for (when, step) in places {
-        let place = format!("{when}:{step}");
+    for place in places {
         server.restart_until(&place).await;
         let [first, second] = ["ada", "bob"].map(|name| format!("{name} {place}"));
         let pair = scenes::pair(&server, &first, &second, &place).await;
@@ -33,9 +56,9 @@ async fn between_any_two_steps_from_both_confirmations_to_the_session_it_is_open
         server.restart_for_good().await;
 
         assert!(answer.is_err(), "told before it is stored: {answer:?}");
-        if place == "before:confirm_match:2" {
+        if !stored(&place) {
             let status = server.match_status(&pair.match_id).await;
-            assert_eq!(status.expect(200)["confirm_status"], false);
+            assert_eq!(status.expect(200)["confirm_status"], false, "{place}");
             pair.second.confirm(&pair.match_id, true).await.expect(200);
         }
         let session = opened_by_itself(&server, &pair.match_id).await;
@@ -43,6 +66,35 @@ async fn between_any_two_steps_from_both_confirmations_to_the_session_it_is_open
         one_question(&server, &backends, &database, &session).await;
     }
     announced.check(&server).await;
+}
+
+#[actix_rt::test]
+async fn what_was_shared_for_a_confirmation_that_was_not_stored_goes_with_the_match() {
+    let backends = Backends::under_test();
+    let Backends::Real(neighbours) = &backends else {
+        return;
+    };
+    let mut redis = redis_at(&neighbours.number.url()).await;
+    let server = Options::on(backends.clone()).start().await;
+    let database = Database::of(&server, &backends);
+    server.restart_until("before:open_session").await;
+    let pair = scenes::pair(&server, "ada", "bob", "Array").await;
+    pair.first.confirm(&pair.match_id, true).await.expect(200);
+    let answer = pair.second.answering(&pair.match_id, true).try_send().await;
+    server.crashes().await;
+    assert!(answer.is_err(), "told before it is stored: {answer:?}");
+    let sessions = "SELECT CAST(session_id AS text) AS text FROM matches";
+    let session = database.texts(sessions).await.remove(0);
+    assert!(document(&mut redis, &session).await.is_some());
+
+    server.restart_for_good().await;
+    pair.second.confirm(&pair.match_id, false).await.expect(200);
+
+    eventually("the shared session is removed", async || {
+        let left = document(&mut redis, &session).await;
+        left.is_none().then_some(())
+    })
+    .await;
 }
 
 async fn opened_by_itself(server: &Server, match_id: &str) -> String {
