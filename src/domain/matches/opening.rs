@@ -9,7 +9,7 @@ use crate::domain::sessions::{Question, SessionRecord};
 use crate::domain::values::Timestamp;
 use crate::domain::writes::{Ending, Fate, Side, Write};
 
-use super::{EndedBy, Match, MatchEffect, Phase, Writing};
+use super::{EndedBy, Match, MatchCommand, MatchEffect, Parked, Phase, Writing};
 
 /// How far the opening of a session has come.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -129,14 +129,16 @@ impl Match {
     }
 
     /// Stores the second confirmation by itself, while what is awaited goes on. Where this comes so
-    /// late that the window is over, time has won: nobody was told anything else.
+    /// late that the window is over, it waits for that end.
     pub(super) fn confirm_alone(&mut self, now: Timestamp, effects: &mut Vec<MatchEffect>) {
         let Some((side, call)) = self.together() else {
             return;
         };
         if self.is_overdue(now) {
             self.writing = None;
-            effects.push(MatchEffect::Answer(call, ProposalAnswer::Unavailable));
+            let command = MatchCommand::Confirm(self.user(side).clone(), call);
+            let by = self.write_by;
+            self.parked.push_front(Parked { command, by });
             effects.extend(self.on_time(now));
             self.decide_parked(now, effects);
         } else {
