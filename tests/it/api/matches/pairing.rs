@@ -76,7 +76,8 @@ async fn a_burst_into_a_bucket_that_nobody_used_before_is_taken_whole() {
     let server = Server::start().await;
 
     for round in 0..15 {
-        let users: Vec<User> = (0..100)
+        // So many may be under way however slow the machine is.
+        let users: Vec<User> = (0..64)
             .map(|index| server.user(&format!("user {index} of round {round}")))
             .collect();
         // Connections are open by now, so that the asks arrive together.
