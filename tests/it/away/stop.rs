@@ -164,7 +164,8 @@ async fn while_a_request_is_in_flight_a_stopping_server_says_that_it_stops() {
         let begun = Instant::now();
         server.tell_to_stop();
         screen.expect_close(1001).await;
-        while answers.borrow().len() < 50 {
+        // So many fit into the time that the question service is given, also on a busy machine.
+        while answers.borrow().len() < 15 {
             let cleo = server.user("cleo");
             let ask = cleo.ask("Easy", "Array").await;
             assert!(text(ask.expect(503), "detail").contains("stopping"));
