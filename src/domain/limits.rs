@@ -21,6 +21,9 @@ pub const OPENING_GIVE_UP_MS: u64 = 30_000;
 /// How long the second confirmation waits for a question, so that it is stored together with the rows of
 /// the session, in milliseconds. After that it is stored by itself.
 pub const TOGETHER_MS: u64 = 100;
+/// Nearer to the end of the confirmation window than this the second confirmation is stored by itself at
+/// once, in milliseconds: a shared session that cannot be had must not cost it the match.
+pub const TOGETHER_MARGIN_MS: u64 = 2_000;
 /// First wait before something that failed is tried again, in milliseconds.
 pub const RETRY_FIRST_MS: u64 = 100;
 /// Longest wait before something that failed is tried again, in milliseconds.

@@ -142,10 +142,12 @@ impl SessionActor {
         }
         match &mut self.stage {
             Stage::Match(of) => {
-                if matches!(fact, SessionFact::QuestionFound(None)) {
+                let was_opening = of.is_opening();
+                if was_opening && matches!(fact, SessionFact::QuestionFound(None)) {
                     self.core.board.tokens.want(of.users());
                 }
                 let awaited = match &fact {
+                    _ if !was_opening => None,
                     SessionFact::QuestionFound(None) => {
                         Some((FIND, Decision::QuestionAwaited(self.match_id)))
                     }
@@ -162,7 +164,6 @@ impl SessionActor {
                         self.core.decided(ticket.id, awaited);
                     }
                 }
-                let was_opening = of.is_opening();
                 let effects = match fact {
                     SessionFact::Written(outcome) => of.on_written(&outcome, now),
                     SessionFact::QuestionFound(question) => of.on_question(question, now),
@@ -222,7 +223,7 @@ impl SessionActor {
     /// The request for which a question is looked for again, if that is what time has come for.
     fn opening(&self) -> Cause {
         match &self.stage {
-            Stage::Match(of) if of.is_opening() => self.opens_for.clone(),
+            Stage::Match(of) if of.is_opening() || of.is_about_to_open() => self.opens_for.clone(),
             Stage::Match(_) | Stage::Session(_) | Stage::Over => Cause::NONE,
         }
     }

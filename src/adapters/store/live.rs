@@ -103,7 +103,7 @@ pub(super) async fn read_postgres(
     let mut transaction = transaction.read_only().repeatable_read();
     transaction
         .run(async |connection| {
-            // Far from what a request may wait for; and nearly all rows of the index are wanted.
+            // Far from what a request may wait for.
             let settings = "SET LOCAL statement_timeout = '60s'";
             connection.batch_execute(settings).await?;
             let tickets =

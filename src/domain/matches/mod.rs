@@ -131,14 +131,14 @@ impl Match {
     #[must_use]
     pub fn with_confirmations(mut self, confirmed: [bool; 2]) -> Self {
         self.learn(confirmed);
-        // The server may have ended while the second confirmation was about to be stored.
-        self.may_be_shared = confirmed.contains(&true);
         self
     }
 
     /// Takes over which confirmations are stored, of a match that nobody has ended.
     fn learn(&mut self, confirmed: [bool; 2]) {
         self.confirmed = confirmed;
+        // A server may have ended while it was about to store the second one with the session.
+        self.may_be_shared |= confirmed.contains(&true);
         for (ticket, confirmed) in self.tickets.iter_mut().zip(confirmed) {
             if confirmed {
                 ticket.silences = 0;
@@ -168,6 +168,11 @@ impl Match {
     /// Whether both have confirmed, so that a session is being opened.
     pub fn is_opening(&self) -> bool {
         matches!(self.phase, Phase::Opening(_))
+    }
+
+    /// Whether the second confirmation is about to be stored, with the session or by itself.
+    pub fn is_about_to_open(&self) -> bool {
+        matches!(self.writing, Some(Writing::Together { .. }))
     }
 
     /// When the confirmation window is over.
@@ -312,14 +317,6 @@ impl Match {
             }
             Phase::Over(_) => effects.push(MatchEffect::Answer(call, ProposalAnswer::NotFound)),
         }
-    }
-
-    fn store_confirmation(&mut self, side: Side, call: CallId, effects: &mut Vec<MatchEffect>) {
-        let write = Write::ConfirmMatch {
-            match_id: self.ids.id,
-            side,
-        };
-        self.write(write, Writing::Confirm { side, call }, effects);
     }
 
     fn decline(

@@ -3,7 +3,7 @@
 //! The confirmation is stored with those rows. Where a question or the shared session is not to be had
 //! at once, it is stored by itself, and the session follows.
 
-use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX, TOGETHER_MS};
+use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX, TOGETHER_MARGIN_MS};
 use crate::domain::notices::{CallId, ProposalAnswer};
 use crate::domain::sessions::{Question, SessionRecord};
 use crate::domain::values::Timestamp;
@@ -125,7 +125,7 @@ impl Match {
     /// Whether the confirmation of `side` may wait for a question and the shared session.
     pub(super) fn may_confirm_together(&self, side: Side, now: Timestamp) -> bool {
         let is_second = self.confirmed[side.other().index()];
-        is_second && !self.awaits && now.plus_ms(TOGETHER_MS) < self.expires_at
+        is_second && !self.awaits && now.plus_ms(TOGETHER_MARGIN_MS) < self.expires_at
     }
 
     /// Stores the second confirmation by itself, while what is awaited goes on. Where this comes so
@@ -142,10 +142,33 @@ impl Match {
             effects.extend(self.on_time(now));
             self.decide_parked(now, effects);
         } else {
-            let by = self.write_by;
-            self.store_confirmation(side, call, effects);
-            self.write_by = by;
+            self.store_confirmation_alone(side, call, effects);
         }
+    }
+
+    pub(super) fn store_confirmation(
+        &mut self,
+        side: Side,
+        call: CallId,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let write = Write::ConfirmMatch {
+            match_id: self.ids.id,
+            side,
+        };
+        self.write(write, Writing::Confirm { side, call }, effects);
+    }
+
+    /// In place of the write that was to store both, and by the same time.
+    pub(super) fn store_confirmation_alone(
+        &mut self,
+        side: Side,
+        call: CallId,
+        effects: &mut Vec<MatchEffect>,
+    ) {
+        let by = self.write_by;
+        self.store_confirmation(side, call, effects);
+        self.write_by = by;
     }
 
     /// Whose confirmation is to be stored together with the session.

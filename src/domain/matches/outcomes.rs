@@ -249,11 +249,7 @@ impl Match {
             Writing::Open {
                 confirms: Some((side, call)),
                 ..
-            } => {
-                let by = self.write_by;
-                self.store_confirmation(side, call, effects);
-                self.write_by = by;
-            }
+            } => self.store_confirmation_alone(side, call, effects),
             writing => self.lost(writing, effects),
         }
     }

@@ -13,7 +13,7 @@ const LIVES: u64 = 80;
 const WRITES: usize = 60;
 
 /// Conditions that no sequence of granted writes leads up to, because others imply them; and that a
-/// match is of two users, of which the stores have constraints besides.
+/// match is of two users, which the stores judge before they ask the database.
 const OUT_OF_REACH: [Condition; 4] = [
     Condition::ReplaceNoOtherLive,
     Condition::ProposeDistinct,

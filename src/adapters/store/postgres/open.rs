@@ -45,11 +45,8 @@ const WRITER_SETTINGS: &[(&str, &str)] = &[
 /// What the connection begins with that removes old rows, besides what others have that write. A
 /// removal that is lost with the machine is made again.
 const REMOVER_SETTINGS: &[(&str, &str)] = &[("synchronous_commit", "off")];
-/// What connections begin with that read. What they ask is answered along one index, whatever is asked for.
-const READER_SETTINGS: &[(&str, &str)] = &[
-    ("statement_timeout", "900ms"),
-    ("plan_cache_mode", "force_generic_plan"),
-];
+/// What connections begin with that read.
+const READER_SETTINGS: &[(&str, &str)] = &[("statement_timeout", "900ms")];
 
 /// How the store works on its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ fn who_confirmed_at_another_server_is_not_silent_when_the_window_ends() {
     let fates = [Fate::PutBack(first.clone()), Fate::PutBack(second.clone())];
     let write = end(THE_SECOND, Ending::Expired, fates, None, WINDOW_ENDS + 1);
     assert_eq!(again, [write]);
-    assert_eq!(stored[..2], [PutBack(first), PutBack(second)]);
+    assert_eq!(stored[..3], [Unshare, PutBack(first), PutBack(second)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The second confirmation, stored together with the session or by itself.
 
 use super::*;
-use crate::domain::limits::TOGETHER_MS;
+use crate::domain::limits::{TOGETHER_MARGIN_MS, TOGETHER_MS};
 
 #[test]
 fn the_second_confirmation_is_stored_with_the_session_where_all_is_at_hand() {
@@ -141,7 +141,7 @@ fn while_an_earlier_question_is_awaited_a_confirmation_is_stored_by_itself() {
 fn shortly_before_the_end_of_the_window_nothing_is_waited_for() {
     let mut tested = Tested::confirmed_by_first();
 
-    let late = tested.confirm(2, 2, WINDOW_ENDS - TOGETHER_MS as i64);
+    let late = tested.confirm(2, 2, WINDOW_ENDS - TOGETHER_MARGIN_MS as i64);
 
     assert_eq!(late, [confirmation(Second)]);
 }

@@ -2,7 +2,9 @@
 
 use diesel::ExpressionMethods;
 use matchmaker::adapters::schema::{Id, sessions};
-use matchmaker::domain::{Refusal, SessionRecord, Side, Write, WriteOutcome};
+use matchmaker::domain::{
+    Ending, Fate, Refusal, SessionRecord, Side, TicketOutcome, Write, WriteOutcome,
+};
 use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
 
 use crate::backends::subject::{
@@ -10,6 +12,7 @@ use crate::backends::subject::{
     ticket, ticket_id, up_to_confirmed, up_to_match, up_to_session, user,
 };
 
+const STORED: WriteOutcome = WriteOutcome::Stored;
 const NOT_OPEN: WriteOutcome = WriteOutcome::Refused(Refusal::NotOpen);
 
 fn leave(number: u64, side: Side, at: i64) -> Write {
@@ -95,6 +98,56 @@ async fn a_match_without_both_confirmations_becomes_no_session() {
     assert_eq!([unconfirmed, half, unknown], [NOT_OPEN, NOT_OPEN, NOT_OPEN]);
     assert_eq!(store.announced().await, []);
     assert_eq!(store.match_state(1).await, Some(StoredMatchState::Open));
+}
+
+#[tokio::test]
+async fn the_second_confirmation_is_stored_with_the_session_and_never_the_first() {
+    let store = fresh!();
+    store.stores(up_to_match(1, [1, 2])).await;
+    let opening = |confirms| Write::OpenSession {
+        session: session(1, [1, 2]),
+        tickets: [1, 2].map(ticket_id),
+        event: event_id(1),
+        confirms: Some(confirms),
+    };
+
+    let alone = store.write(opening(Side::Second)).await;
+    store.stores([confirm(1, Side::First)]).await;
+    let again_the_first = store.write(opening(Side::First)).await;
+    let together = store.write(opening(Side::Second)).await;
+    let repeated = store.write(opening(Side::Second)).await;
+
+    assert_eq!([alone, again_the_first], [NOT_OPEN, NOT_OPEN]);
+    assert_eq!([together, repeated], [STORED, STORED]);
+    let state = StoredMatchState::InSession(Box::new(session(1, [1, 2])));
+    assert_eq!(store.match_state(1).await, Some(state));
+    assert_eq!(store.announced().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_match_that_has_ended_is_not_confirmed_with_its_session() {
+    let store = fresh!();
+    store.stores(up_to_match(1, [1, 2])).await;
+    store.stores([confirm(1, Side::First)]).await;
+    let end = Write::EndMatch {
+        match_id: match_id(1),
+        ending: Ending::Declined(Side::First),
+        tickets: [1, 2].map(ticket_id),
+        confirmed: [true, false],
+        fates: Box::new([TicketOutcome::Declined, TicketOutcome::Expired].map(Fate::Closed)),
+        opens: None,
+        at: at_ms(9_000),
+    };
+    store.stores([end]).await;
+    let opening = Write::OpenSession {
+        session: session(1, [1, 2]),
+        tickets: [1, 2].map(ticket_id),
+        event: event_id(1),
+        confirms: Some(Side::Second),
+    };
+
+    assert_eq!(store.write(opening).await, NOT_OPEN);
+    assert_eq!(store.announced().await, []);
 }
 
 #[tokio::test]
