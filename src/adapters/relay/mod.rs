@@ -12,7 +12,7 @@ use metrics::{counter, gauge};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 
 use self::decisions::{Held, Round, Verdicts, retry_wait};
@@ -25,9 +25,9 @@ use crate::ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;
-/// What comes within this time after the first is sent and marked together: nobody waits for it, and each
-/// round costs the broker and the database a sync.
-const GATHER: Duration = Duration::from_millis(50);
+/// Shortest time from one round to the next, so that what comes meanwhile is sent and marked together:
+/// each round costs the broker and the database a sync. What comes after a pause is sent at once.
+const SPACING: Duration = Duration::from_millis(100);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
@@ -138,6 +138,7 @@ impl OutboxRelay {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut next_measure = Instant::now();
         while !*stop.borrow() {
+            let next_round = Instant::now() + SPACING;
             let next = self.round().await;
             if Instant::now() >= next_measure {
                 next_measure = Instant::now() + MEASURE_EVERY;
@@ -155,7 +156,7 @@ impl OutboxRelay {
                         _ = stop.wait_for(|stop| *stop) => false,
                     };
                     if is_woken {
-                        sleep(GATHER).await;
+                        sleep_until(next_round).await;
                     }
                 }
                 Next::Retry(ms) => tokio::select! {

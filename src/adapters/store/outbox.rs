@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::dsl::{count_star, min};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use tokio::runtime::Handle;
 
 use super::records::{Pools, ReadError, SqliteReader, with_connection};
-use crate::adapters::schema::{Id, outbox, sessions};
+use crate::adapters::schema::{Id, outbox, sessions, sql_types};
 use crate::domain::{EventId, Timestamp};
 use crate::ports::{Announcement, Away, Outbox, OutboxBacklog};
 
@@ -35,9 +38,52 @@ struct DueRow {
     session_ends_at_ms: i64,
 }
 
+macro_rules! due {
+    ($now:expr, $limit:expr) => {
+        outbox::table
+            .inner_join(sessions::table)
+            .filter(outbox::sent_at_ms.is_null())
+            .filter(outbox::next_try_at_ms.le($now.as_ms()))
+            .order((outbox::next_try_at_ms, outbox::sequence))
+            .limit(as_limit($limit))
+            .select((
+                outbox::sequence,
+                outbox::event_id,
+                outbox::session_id,
+                outbox::routing_key,
+                outbox::body,
+                outbox::created_at_ms,
+                outbox::attempts,
+                sessions::ends_at_ms,
+            ))
+    };
+}
+
+/// Marks what was sent, on PostgreSQL: diesel prepares an UPDATE of its own anew each time, and this one
+/// runs many times a second.
+#[derive(QueryId)]
+struct MarkSent {
+    ids: Vec<Id>,
+    at_ms: i64,
+}
+
 impl StoredOutbox {
     pub(super) fn new(pools: Pools, handle: Handle) -> Self {
         Self { pools, handle }
+    }
+
+    /// The statements on PostgreSQL that run many times a second, for whoever wants to see how they
+    /// are run.
+    pub fn statements() -> [String; 2] {
+        let at = Timestamp::from_ms(0);
+        let mark = MarkSent {
+            ids: Vec::new(),
+            at_ms: 0,
+        };
+        [
+            diesel::debug_query::<Pg, _>(&due!(at, 1)).to_string(),
+            diesel::debug_query::<Pg, _>(&mark).to_string(),
+        ]
     }
 
     async fn step<T, F>(&self, step: impl FnOnce(Pools) -> F) -> Result<T, Away>
@@ -102,37 +148,42 @@ impl DueRow {
 /// by number for each step would cost more than sending it.
 async fn due(pools: &Pools, now: Timestamp, limit: usize) -> Result<Vec<DueRow>, ReadError> {
     Ok(with_connection!(pools, |connection| {
-        outbox::table
-            .inner_join(sessions::table)
-            .filter(outbox::sent_at_ms.is_null())
-            .filter(outbox::next_try_at_ms.le(now.as_ms()))
-            .order((outbox::next_try_at_ms, outbox::sequence))
-            .limit(as_limit(limit))
-            .select((
-                outbox::sequence,
-                outbox::event_id,
-                outbox::session_id,
-                outbox::routing_key,
-                outbox::body,
-                outbox::created_at_ms,
-                outbox::attempts,
-                sessions::ends_at_ms,
-            ))
-            .load(connection)
-            .await?
+        due!(now, limit).load(connection).await?
     }))
 }
 
 async fn mark_sent(pools: &Pools, ids: Vec<Id>, at: Timestamp) -> Result<(), ReadError> {
-    with_connection!(pools, |connection| {
-        diesel::update(outbox::table)
-            .filter(outbox::event_id.eq_any(ids))
-            .filter(outbox::sent_at_ms.is_null())
-            .set(outbox::sent_at_ms.eq(at.as_ms()))
-            .execute(connection)
-            .await?;
-    });
+    let at_ms = at.as_ms();
+    match pools {
+        Pools::Sqlite(pool) => {
+            let mut object = pool.get().await?;
+            let connection: &mut SqliteReader = &mut object;
+            diesel::update(outbox::table)
+                .filter(outbox::event_id.eq_any(ids))
+                .filter(outbox::sent_at_ms.is_null())
+                .set(outbox::sent_at_ms.eq(at_ms))
+                .execute(connection)
+                .await?;
+        }
+        Pools::Postgres(pool) => {
+            let mut object = pool.get().await?;
+            let connection: &mut AsyncPgConnection = &mut object;
+            MarkSent { ids, at_ms }.execute(connection).await?;
+        }
+    }
     Ok(())
+}
+
+impl QueryFragment<Pg> for MarkSent {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        pass.push_sql("UPDATE outbox SET sent_at_ms = ");
+        pass.push_bind_param::<BigInt, _>(&self.at_ms)?;
+        pass.push_sql(" WHERE event_id = ANY (");
+        pass.push_bind_param::<Array<sql_types::Id>, _>(&self.ids)?;
+        // Written as IS NULL, it would let the planner read all of the index of what is unsent.
+        pass.push_sql(") AND num_nulls(sent_at_ms) = 1");
+        Ok(())
+    }
 }
 
 /// One by one, because each has its own time; this is done only where the broker is away.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::MigrationHarness;
 use matchmaker::adapters::store::{
-    POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, StoredHistory,
+    POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes,
+    StoredHistory, StoredOutbox,
 };
 use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
 use matchmaker::ports::{Clock, LiveState, Records};
@@ -98,6 +99,39 @@ async fn every_statement_that_removes_walks_along_an_index_on_fresh_tables() {
         (text.to_owned(), text.matches('$').count())
     });
     assert_walks_along_indexes(counted).await;
+}
+
+#[tokio::test]
+async fn every_statement_that_announces_walks_along_an_index_on_fresh_tables() {
+    let statements = StoredOutbox::statements().into_iter();
+    let counted = statements.map(|text| {
+        let text = text.split(" -- binds").next().unwrap_or_default();
+        (text.to_owned(), text.matches('$').count())
+    });
+    assert_walks_along_indexes(counted).await;
+}
+
+#[tokio::test]
+async fn a_row_that_no_statement_writes_is_found_when_its_database_is_let_go() {
+    let store = Subject::on_postgres().await;
+    store.stores(up_to_session(1, [2, 3])).await;
+    let client = admin(store.database()).await;
+    let changes = async |statement: &str| {
+        let statement = format!("UPDATE matchmaker.{statement}");
+        client.batch_execute(&statement).await.expect("a row");
+        store.database().broken().len()
+    };
+
+    assert_eq!(store.database().broken(), Vec::<String>::new());
+    assert_eq!(changes("tickets SET match_id = NULL").await, 2);
+    assert_eq!(changes("matches SET state = 'open'").await, 3);
+    assert_eq!(changes("matches SET second_user = first_user").await, 4);
+    assert_eq!(changes("sessions SET second_user = first_user").await, 5);
+    assert_eq!(changes("outbox SET session_id = event_id").await, 6);
+    client
+        .batch_execute("DROP SCHEMA matchmaker CASCADE")
+        .await
+        .expect("nothing is left");
 }
 
 #[tokio::test]
@@ -240,15 +274,12 @@ async fn the_database_itself_refuses_what_must_not_be() {
             "23505",
         ),
         (
-            "UPDATE tickets SET status = 'waiting' WHERE user_id = 'user-3'",
-            "23514",
-        ),
-        (
             "UPDATE tickets SET status = 'lost' WHERE user_id = 'user-3'",
             "23514",
         ),
+        ("UPDATE tickets SET avoided = '{}'", "23514"),
         (
-            "UPDATE matches SET state = 'in_session', ended_at_ms = 1 WHERE state = 'open'",
+            "UPDATE matches SET state = 'over' WHERE state = 'open'",
             "23514",
         ),
         ("UPDATE sessions SET id = NULL", "23502"),

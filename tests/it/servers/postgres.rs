@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio_postgres::{Config, Error, NoTls};
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config, Error, NoTls};
 
 use super::process::{Folder, Process, free_port, in_account};
 use super::{HasProcess, Own, PASSWORD, USER, in_background};
@@ -30,6 +31,32 @@ const SMALL: &[&str] = &[
 ];
 /// What a benchmark relies on. They are the defaults, said aloud.
 const DURABLE: &[&str] = &["synchronous_commit=on", "full_page_writes=on"];
+
+/// What the statements that write keep, and no constraint says again: the rows for which it does not hold.
+const BROKEN: &str = "
+SELECT 'the state of ticket ' || id FROM matchmaker.tickets
+WHERE (match_id IS NOT NULL) <> (status IN ('matched', 'in_session'))
+    OR (ended_at_ms IS NULL) <> (status IN ('waiting', 'matched'))
+UNION ALL
+SELECT 'the state of match ' || id FROM matchmaker.matches
+WHERE (ended_at_ms IS NULL) <> (state = 'open')
+    OR (state = 'in_session' AND NOT (confirmed_first AND confirmed_second))
+UNION ALL
+SELECT 'the two of match ' || id FROM matchmaker.matches
+WHERE first_ticket = second_ticket OR first_user = second_user
+UNION ALL
+SELECT 'the match of session ' || id FROM matchmaker.sessions
+WHERE first_user = second_user
+    OR NOT EXISTS (SELECT FROM matchmaker.matches WHERE matches.id = sessions.match_id)
+UNION ALL
+SELECT 'the session of announcement ' || sequence FROM matchmaker.outbox
+WHERE NOT EXISTS (SELECT FROM matchmaker.sessions WHERE sessions.id = outbox.session_id)
+LIMIT 20";
+/// Longest time that looking for them may take.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// Longest time that other statements may take.
+const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// How a server is set up.
 struct Setup<'a> {
@@ -205,6 +232,16 @@ impl PrivateDatabase {
         ));
     }
 
+    /// The rows in it that no statement of ours writes, as far as it can be read.
+    pub fn broken(&self) -> Vec<String> {
+        let read = self.admin.on(&self.name, LOOK_MAX, async |client| {
+            let rows = client.query(BROKEN, &[]).await?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
+        });
+        // It may be frozen, or gone.
+        read.ok().flatten().unwrap_or_default()
+    }
+
     fn administer(&self, statements: &str) {
         let done = self.admin.run(statements);
         done.unwrap_or_else(|error| panic!("{statements}: {error}"));
@@ -224,6 +261,9 @@ impl Own<Postgres> {
 
 impl Drop for PrivateDatabase {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.broken(), Vec::<String>::new());
+        }
         let (admin, name) = (self.admin, std::mem::take(&mut self.name));
         in_background(move || {
             let _ = admin.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
@@ -238,18 +278,32 @@ struct Admin {
 }
 
 impl Admin {
-    /// Runs statements on a connection of their own, on a thread of its own, because the caller may
-    /// be in a runtime.
+    /// Runs statements on a connection of their own.
     fn run(self, statements: &str) -> Result<(), Error> {
+        let run = self.on("postgres", RUN_MAX, async |client| {
+            client.batch_execute(statements).await
+        });
+        run.map(|done| done.expect("PostgreSQL answers"))
+    }
+
+    /// Does `work` on a connection of its own, on a thread of its own, because the caller may be in a
+    /// runtime; nothing where that takes longer than `max`.
+    fn on<T: Send>(
+        self,
+        database: &str,
+        max: Duration,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error> + Send,
+    ) -> Result<Option<T>, Error> {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).dbname("postgres");
+        config.host("127.0.0.1").port(self.port).dbname(database);
         config.user(USER).password(PASSWORD);
         config.connect_timeout(Duration::from_secs(2));
         let work = async move || {
             let (client, connection) = config.connect(NoTls).await?;
             tokio::spawn(connection);
-            client.batch_execute(statements).await
+            work(&client).await
         };
+        let work = async move || timeout(max, work()).await.ok().transpose();
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -2,7 +2,7 @@
 //!
 //! Each answers the ids of the writes that it granted. Arrays are sorted by whoever binds them.
 //!
-//! Conditions on a state are written with the columns that the table's CHECKs tie to it: a ticket
+//! Conditions on a state are written with the columns that every statement sets together with it: a ticket
 //! waits where it has neither an end nor a match, a match is open where it has no end. Written with
 //! the state, they would let the planner read all of a partial index of what is live, and on tables
 //! without statistics it does.
