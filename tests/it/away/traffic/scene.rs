@@ -90,7 +90,7 @@ impl Case {
         } = figures;
         assert!(is_in_time(recovery, BACK_WITHIN), "{self}: {recovery:?}");
         assert!(
-            during < before * 2 + noise() / 10,
+            during < before * 2 + noise() / 5,
             "{self}: {before:?}, {during:?}"
         );
         steady.ends().await;
