@@ -85,13 +85,21 @@ fn run(common: Common, scenarios: Vec<Scenario>) -> anyhow::Result<u64> {
     let local = tokio::task::LocalSet::new();
     let bench = Bench::new(common)?;
     let mut report = report::Report::new();
+    let mut ended = Ok(());
     for scenario in scenarios {
-        let results = local.block_on(&runtime, scenarios::run(&bench, scenario))?;
-        report.add(results);
+        match local.block_on(&runtime, scenarios::run(&bench, scenario)) {
+            Ok(results) => report.add(results),
+            // What was found before is still worth to be read.
+            Err(error) => {
+                ended = Err(error);
+                break;
+            }
+        }
     }
     if let Some(file) = &bench.common.json {
         report.write(file)?;
     }
     report.print_violations();
+    ended?;
     Ok(report.violations())
 }

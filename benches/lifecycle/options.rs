@@ -195,6 +195,9 @@ pub struct Peak {
     pub seconds: f64,
     #[command(flatten)]
     pub traffic: Traffic,
+    /// Search again, each time on a new server, and print the median
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub runs: usize,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -236,6 +239,9 @@ pub struct Sockets {
     /// How long memory is given to settle before it is read
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub settle: f64,
+    /// Repeat it, each time on a new server, and print medians
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub runs: usize,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -20,6 +20,8 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What the server says once its port is open, before the address.
 const LISTENING: &str = "listening on ";
+/// How much of its log is shown when it has ended.
+const LAST_LINES: usize = 20;
 /// A limit that no load reaches.
 const NO_LIMIT: &str = "1000000";
 
@@ -129,7 +131,10 @@ impl Server {
         let mut faults = Violations::default();
         if let Some(started) = &mut self.started {
             if let Some(status) = started.process.0.try_wait()? {
-                faults.note(format!("the server ended by itself with {status}"));
+                faults.note(format!(
+                    "the server ended by itself with {status}; its log ends with\n{}",
+                    self.end_of_log()
+                ));
                 return Ok(faults);
             }
             let log = fs::read_to_string(started.folder.log())?;
@@ -147,6 +152,15 @@ impl Server {
             Err(fault) => faults.note(format!("GET /metrics: {fault}")),
         }
         Ok(faults)
+    }
+
+    /// The last lines that a server of our own has logged.
+    pub fn end_of_log(&self) -> String {
+        let log = self.started.as_ref().map(|it| it.folder.log());
+        let text = log.and_then(|file| fs::read_to_string(file).ok());
+        let text = text.unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 
     /// The body of `GET path`.

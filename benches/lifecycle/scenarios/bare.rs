@@ -16,6 +16,7 @@ use crate::client::{Pool, Target, request};
 use crate::crowd::{ask_body, headers, names, wish};
 use crate::meter::{Cost, Meter};
 use crate::options::Common;
+use crate::report::number;
 use crate::rush::{Rush, rush};
 use crate::stats::{Latencies, Summary};
 use crate::timetable::Timetable;
@@ -123,8 +124,30 @@ impl Drop for Bare {
     }
 }
 
-/// Measures one request to a new endpoint, to which a load on this machine is then compared.
-pub async fn one_request(common: &Common) -> anyhow::Result<OneRequest> {
+impl OneRequest {
+    /// Prints it, for the figures of the same run to be divided by.
+    pub fn print(&self) {
+        let latency = |figure: fn(&Summary) -> f64| number(self.latency_ms.as_ref().map(figure), 2);
+        println!(
+            "  bare endpoint: {:.1} µs CPU for a request, p50 {} ms, p99 {} ms; × bare is what a \
+             lifecycle or a request takes, divided by that",
+            self.cpu_us,
+            latency(|it| it.p50),
+            latency(|it| it.p99)
+        );
+    }
+}
+
+/// Measures one request to a new endpoint where it runs on the machine of the server.
+pub async fn compared(common: &Common) -> anyhow::Result<Option<OneRequest>> {
+    let is_here = common.url.is_none() || common.pid.is_some();
+    Ok(match is_here {
+        true => Some(one_request(common).await?),
+        false => None,
+    })
+}
+
+async fn one_request(common: &Common) -> anyhow::Result<OneRequest> {
     let bare = Bare::start(common)?;
     let signer = Signer::new(common);
     let headers = names(USERS).into_iter().map(|id| {

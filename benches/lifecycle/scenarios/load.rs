@@ -5,11 +5,11 @@ use serde_json::json;
 use crate::ledger::Violations;
 use crate::options::{Arrivals, Load};
 use crate::plots;
-use crate::report::{Results, machine_line, number};
+use crate::report::{Results, machine_line};
 use crate::timetable::Timetable;
 
 use super::Bench;
-use super::bare::{OneRequest, one_request};
+use super::bare::{OneRequest, compared};
 use super::point::Point;
 use super::setting::Setting;
 use super::stage::Stage;
@@ -25,7 +25,7 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
     let mut all: Vec<Runs> = settings.iter().map(|_| Runs::new()).collect();
     let mut bare = Vec::new();
     for _ in 0..options.runs {
-        let of_run = compared(bench).await?;
+        let of_run = compared(&bench.common).await?;
         for (setting, runs) in settings.iter().zip(&mut all) {
             let mut points = one_run(bench, setting, options, &mut violations).await?;
             if let Some(bare) = &of_run {
@@ -49,7 +49,7 @@ pub async fn run(bench: &Bench, options: &Load) -> anyhow::Result<Results> {
         false => kinds,
     };
     let mut json = show(&title, "load", &all, group)?;
-    bare.iter().for_each(print_bare);
+    bare.iter().for_each(OneRequest::print);
     json["bare"] = json!(bare);
     if let Some(folder) = &options.plots {
         let caption = [title, machine_line()?];
@@ -69,28 +69,6 @@ async fn settings<'a>(bench: &Bench, options: &'a Load) -> anyhow::Result<Vec<Se
         }
     }
     Ok(settings)
-}
-
-/// The bare endpoint, on the machine on which the server is.
-async fn compared(bench: &Bench) -> anyhow::Result<Option<OneRequest>> {
-    let common = &bench.common;
-    let is_here = common.url.is_none() || common.pid.is_some();
-    Ok(match is_here {
-        true => Some(one_request(common).await?),
-        false => None,
-    })
-}
-
-fn print_bare(bare: &OneRequest) {
-    let latency =
-        |figure: fn(&crate::stats::Summary) -> f64| number(bare.latency_ms.as_ref().map(figure), 2);
-    println!(
-        "  bare endpoint: {:.1} µs CPU for a request, p50 {} ms, p99 {} ms; × bare is a lifecycle's \
-         CPU divided by that",
-        bare.cpu_us,
-        latency(|it| it.p50),
-        latency(|it| it.p99)
-    );
 }
 
 async fn one_run(

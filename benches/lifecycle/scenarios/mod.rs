@@ -18,6 +18,8 @@ mod table;
 
 use std::rc::Rc;
 
+use serde_json::json;
+
 use crate::backends::{Backends, Place};
 use crate::options::{Common, Kind, Scenario};
 use crate::report::Results;
@@ -64,16 +66,27 @@ impl Bench {
 
 /// Runs one scenario and prints its table.
 pub async fn run(bench: &Bench, scenario: Scenario) -> anyhow::Result<Results> {
-    match scenario {
-        Scenario::Load(options) => load::run(bench, &options).await,
+    let results = match scenario {
+        // These two measure the bare endpoint in each of their runs.
+        Scenario::Load(options) => return load::run(bench, &options).await,
+        Scenario::Requests(options) => return requests::run(bench, &options).await,
         Scenario::Peak(options) => peak::run(bench, &options).await,
         Scenario::Soak(options) => soak::run(bench, &options).await,
         Scenario::Burst(options) => burst::run(bench, &options).await,
         Scenario::Sockets(options) => sockets::run(bench, &options).await,
         Scenario::Start(options) => start::run(bench, &options).await,
-        Scenario::Requests(options) => requests::run(bench, &options).await,
         Scenario::Bare => anyhow::bail!("the bare endpoint is no scenario"),
+    };
+    beside_bare(bench, results?).await
+}
+
+/// Adds what a request to the bare endpoint costs at this time.
+async fn beside_bare(bench: &Bench, mut results: Results) -> anyhow::Result<Results> {
+    if let Some(bare) = bare::compared(&bench.common).await? {
+        bare.print();
+        results.json["bare"] = json!([bare]);
     }
+    Ok(results)
 }
 
 /// The variables of a server in this place, and these.

@@ -1,4 +1,5 @@
-//! CPU time of single requests, beside that of an endpoint that only checks the token.
+//! CPU time of single requests, beside that of an endpoint that checks the token, and reads and answers
+//! JSON.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

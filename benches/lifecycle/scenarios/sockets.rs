@@ -12,6 +12,7 @@ use crate::meter::memory;
 use crate::options::{Kind, Sockets};
 use crate::report::{Results, Table, UNKNOWN, megabytes, number};
 use crate::server::Server;
+use crate::stats::medians;
 use crate::tokens::Signer;
 
 use super::idle::Idle;
@@ -27,12 +28,21 @@ pub async fn run(bench: &Bench, options: &Sockets) -> anyhow::Result<Results> {
     let mut violations = Violations::default();
     let mut rows = Vec::new();
     for kind in bench.kinds() {
-        for row in one_server(bench, kind, options, &counts, &mut violations).await? {
+        let mut runs = Vec::new();
+        for _ in 0..options.runs {
+            runs.push(one_server(bench, kind, options, &counts, &mut violations).await?);
+        }
+        for number in 0..=counts.len() {
+            let of_runs: Vec<_> = runs.iter().map(|rows| rows[number].clone()).collect();
+            let row = medians(&of_runs);
             table.row(cells(&row));
             rows.push(row);
         }
     }
-    table.print("sockets: authenticated, idle, one per user");
+    table.print(&format!(
+        "sockets: authenticated, idle, one per user; medians of {}",
+        options.runs
+    ));
     let json = json!({"scenario": "sockets", "points": rows});
     Ok(Results { json, violations })
 }

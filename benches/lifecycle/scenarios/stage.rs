@@ -137,7 +137,7 @@ impl<'a> Stage<'a> {
             self.crowd.ask_by(timetable, turn).await;
             self.forget_what_is_over();
         }
-        let cost = cost(&meter)?;
+        let cost = self.cost(&meter)?;
         Ok(self.point(rate, self.crowd.take_figures(), cost, None))
     }
 
@@ -181,7 +181,14 @@ impl<'a> Stage<'a> {
         let meter = self.meter()?;
         let figures = self.crowd.drive(timetable, turn, self.drain()).await;
         self.settle().await;
-        Ok((figures, cost(&meter)?))
+        Ok((figures, self.cost(&meter)?))
+    }
+
+    fn cost(&self, meter: &Meter<'_>) -> anyhow::Result<Cost> {
+        meter.read().with_context(|| {
+            let log = self.server.end_of_log();
+            format!("a process ended while it was loaded; the server's log ends with\n{log}")
+        })
     }
 
     fn meter(&self) -> anyhow::Result<Meter<'_>> {
@@ -214,8 +221,4 @@ impl<'a> Stage<'a> {
     fn drain(&self) -> Duration {
         Duration::from_secs(self.bench.common.drain)
     }
-}
-
-fn cost(meter: &Meter<'_>) -> anyhow::Result<Cost> {
-    meter.read().context("a process ended while it was loaded")
 }

@@ -25,8 +25,9 @@ use crate::ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;
-/// Shortest time from one round to the next, so that what comes meanwhile is sent and marked together:
-/// each round costs the broker and the database a sync. What comes after a pause is sent at once.
+/// Shortest time from one round that sends to the next, so that what comes meanwhile is sent and marked
+/// together: each such round costs the broker and the database a sync. What comes after a pause is sent
+/// at once.
 const SPACING: Duration = Duration::from_millis(100);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -73,6 +74,8 @@ pub struct OutboxRelay {
     held: Held,
     /// Confirmed by the broker, but not yet marked.
     unmarked: Vec<EventId>,
+    /// Nothing is sent before, unless there is more than one round can take.
+    next_round: Instant,
     failed_rounds: u32,
     away_ms: u64,
     waits: StdRng,
@@ -118,6 +121,7 @@ impl OutboxRelay {
             retention: Retention::new(stored, time, options.retention_ms),
             held: Held::default(),
             unmarked: Vec::new(),
+            next_round: Instant::now(),
             failed_rounds: 0,
             away_ms: AWAY_FIRST_MS,
             waits: options
@@ -134,11 +138,10 @@ impl OutboxRelay {
         Arc::clone(&self.measured)
     }
 
-    /// Runs until `stop` becomes true; what is in flight by then is finished first.
+    /// Runs until `stop` becomes true, and then until what is stored by then is sent, or cannot be.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut next_measure = Instant::now();
         while !*stop.borrow() {
-            let next_round = Instant::now() + SPACING;
             let next = self.round().await;
             if Instant::now() >= next_measure {
                 next_measure = Instant::now() + MEASURE_EVERY;
@@ -156,7 +159,10 @@ impl OutboxRelay {
                         _ = stop.wait_for(|stop| *stop) => false,
                     };
                     if is_woken {
-                        sleep_until(next_round).await;
+                        tokio::select! {
+                            () = sleep_until(self.next_round) => {}
+                            _ = stop.wait_for(|stop| *stop) => {}
+                        }
                     }
                 }
                 Next::Retry(ms) => tokio::select! {
@@ -165,9 +171,10 @@ impl OutboxRelay {
                 },
             }
         }
-        // A last try; what stays unmarked is sent again after the next start.
-        if !self.unmarked.is_empty() && self.mark_sent().await.is_err() {
-            debug!("some announcements that were sent could not be marked");
+        // The last requests and their sessions were stored while the server stopped.
+        while self.round().await == Next::GoOn {}
+        if !self.unmarked.is_empty() {
+            debug!("some announcements that were sent could not be marked: they are sent again");
         }
     }
 
@@ -196,6 +203,7 @@ impl OutboxRelay {
         if round.events.is_empty() {
             return Ok(Next::GoOn);
         }
+        self.next_round = Instant::now() + SPACING;
         let published = self.publisher.publish(&round.events).await;
         let (now, jitter) = (self.clock.now(), self.jitter());
         let verdicts = Verdicts::new(&round, &published, now, jitter);

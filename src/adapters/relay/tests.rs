@@ -214,7 +214,8 @@ async fn everything_is_sent_once_and_in_order() {
 async fn what_comes_after_a_pause_is_sent_at_once_and_what_follows_together_within_a_tenth_of_a_second()
  {
     let scene = start(|_, _| {});
-    sleep(Duration::from_millis(110)).await;
+    // It has just looked by itself.
+    sleep(Duration::from_millis(501)).await;
 
     let first = scene.outbox.add(1, 1);
     scene.woken.notify_one();
@@ -231,6 +232,42 @@ async fn what_comes_after_a_pause_is_sent_at_once_and_what_follows_together_with
 
     assert_eq!(scene.taken(), [first, second, third]);
     scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_while_the_server_stops_is_still_sent() {
+    let scene = start(|outbox, _| {
+        outbox.add(1, 1);
+    });
+    sleep(Duration::from_millis(1)).await;
+    (2..602).for_each(|number| {
+        scene.outbox.add(number, number);
+    });
+    scene.woken.notify_one();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(scene.taken().len(), 1);
+
+    let (outbox, broker) = (scene.outbox.clone(), scene.broker.clone());
+    scene.stop().await;
+
+    assert_eq!(broker.taken.lock().unwrap().len(), 601);
+    assert_eq!(outbox.unsent(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_does_not_wait_for_a_broker_that_is_away() {
+    let scene = start(|outbox, broker| {
+        *broker.is_away.lock().unwrap() = true;
+        outbox.add(1, 1);
+    });
+    sleep(Duration::from_secs(60)).await;
+
+    let begun = Instant::now();
+    let outbox = scene.outbox.clone();
+    scene.stop().await;
+
+    assert!(begun.elapsed() < Duration::from_millis(10));
+    assert_eq!(outbox.unsent(), 1);
 }
 
 #[tokio::test(start_paused = true)]

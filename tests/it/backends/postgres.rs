@@ -1,5 +1,6 @@
 //! What only PostgreSQL does: how statements are run, whom it shares a database with, how it fails.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,7 +103,7 @@ async fn every_statement_that_removes_walks_along_an_index_on_fresh_tables() {
 }
 
 #[tokio::test]
-async fn every_statement_that_announces_walks_along_an_index_on_fresh_tables() {
+async fn what_announces_many_times_a_second_walks_along_an_index_on_fresh_tables() {
     let statements = StoredOutbox::statements().into_iter();
     let counted = statements.map(|text| {
         let text = text.split(" -- binds").next().unwrap_or_default();
@@ -123,15 +124,40 @@ async fn a_row_that_no_statement_writes_is_found_when_its_database_is_let_go() {
     };
 
     assert_eq!(store.database().broken(), Vec::<String>::new());
-    assert_eq!(changes("tickets SET match_id = NULL").await, 2);
-    assert_eq!(changes("matches SET state = 'open'").await, 3);
-    assert_eq!(changes("matches SET second_user = first_user").await, 4);
-    assert_eq!(changes("sessions SET second_user = first_user").await, 5);
-    assert_eq!(changes("outbox SET session_id = event_id").await, 6);
-    client
-        .batch_execute("DROP SCHEMA matchmaker CASCADE")
-        .await
-        .expect("nothing is left");
+    // Two tickets, one match, one session, one announcement.
+    for (statement, broken) in [
+        ("tickets SET match_id = NULL", 2),
+        (
+            "tickets SET match_id = (SELECT id FROM matchmaker.matches)",
+            0,
+        ),
+        ("tickets SET ended_at_ms = NULL", 2),
+        ("tickets SET ended_at_ms = 1", 0),
+        ("matches SET state = 'open'", 1),
+        (
+            "matches SET state = 'in_session', confirmed_first = false",
+            1,
+        ),
+        (
+            "matches SET confirmed_first = true, confirmed_second = false",
+            1,
+        ),
+        (
+            "matches SET confirmed_second = true, second_user = first_user",
+            1,
+        ),
+        ("sessions SET second_user = first_user", 2),
+        ("sessions SET second_user = 'other', match_id = id", 2),
+        ("outbox SET session_id = event_id", 3),
+        (
+            "matches SET second_user = 'other', second_ticket = first_ticket",
+            3,
+        ),
+    ] {
+        assert_eq!(changes(statement).await, broken, "{statement}");
+    }
+    let let_go = catch_unwind(AssertUnwindSafe(|| drop(store)));
+    assert!(let_go.is_err());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 use super::process::{Folder, Process, free_port, in_account};
@@ -238,8 +239,20 @@ impl PrivateDatabase {
             let rows = client.query(BROKEN, &[]).await?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         });
-        // It may be frozen, or gone.
-        read.ok().flatten().unwrap_or_default()
+        match read {
+            Ok(Some(rows)) => rows,
+            Ok(None) => {
+                eprintln!("{} was not looked through within {LOOK_MAX:?}", self.name);
+                Vec::new()
+            }
+            Err(error) => {
+                // It may be frozen or gone, or have no tables.
+                let code = error.code().filter(|code| code.code().starts_with("42"));
+                let is_away = code.is_none_or(|code| *code == SqlState::UNDEFINED_TABLE);
+                assert!(is_away, "{}: {error:?}", self.name);
+                Vec::new()
+            }
+        }
     }
 
     fn administer(&self, statements: &str) {
@@ -261,14 +274,16 @@ impl Own<Postgres> {
 
 impl Drop for PrivateDatabase {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            assert_eq!(self.broken(), Vec::<String>::new());
-        }
+        let broken = match std::thread::panicking() {
+            true => Vec::new(),
+            false => self.broken(),
+        };
         let (admin, name) = (self.admin, std::mem::take(&mut self.name));
         in_background(move || {
             let _ = admin.run(&format!("DROP DATABASE {name} WITH (FORCE)"));
             let _ = admin.run(&format!("DROP ROLE IF EXISTS {name}"));
         });
+        assert_eq!(broken, Vec::<String>::new());
     }
 }
 

@@ -42,11 +42,8 @@ const WRITER_SETTINGS: &[(&str, &str)] = &[
     ("enable_material", "off"),
     ("enable_memoize", "off"),
 ];
-/// What the connection begins with that removes old rows, besides what others have that write. A
-/// removal that is lost with the machine is made again.
-const REMOVER_SETTINGS: &[(&str, &str)] = &[("synchronous_commit", "off")];
-/// What the connection begins with on which announcements are read and marked, many times a second: like
-/// those that write, it makes each plan once.
+/// What the connection begins with on which announcements are read and marked, many times a second,
+/// besides what others have that write.
 const RELAY_SETTINGS: &[(&str, &str)] = &[("statement_timeout", "900ms")];
 /// What connections begin with that read.
 const READER_SETTINGS: &[(&str, &str)] = &[("statement_timeout", "900ms")];
@@ -162,8 +159,7 @@ impl PostgresStore {
         let writers = target.with_settings(WRITER_SETTINGS).for_writes();
         let relay = writers.with_settings(RELAY_SETTINGS);
         let relay = Pools::postgres(relay, 1).map_err(away)?;
-        let remover = writers.with_settings(REMOVER_SETTINGS);
-        let remover = Pools::postgres(remover, 1).map_err(away)?;
+        let remover = Pools::postgres(writers.clone(), 1).map_err(away)?;
         let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
         let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
         let records = StoredRecords::new(pools, relay, remover, on.io.clone());

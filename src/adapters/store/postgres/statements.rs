@@ -278,7 +278,8 @@ WITH given AS (
         AND NOT EXISTS (SELECT FROM sessions WHERE sessions.match_id = given.match_id)
     RETURNING given.*
 ), freed AS (
-    UPDATE tickets SET status = 'in_session', ended_at_ms = granted.opened_at_ms
+    UPDATE tickets SET
+        status = 'in_session', match_id = granted.match_id, ended_at_ms = granted.opened_at_ms
     FROM granted
     WHERE tickets.id = ANY (ARRAY[granted.first_ticket, granted.second_ticket])
 ), opened AS (

@@ -13,7 +13,7 @@ use super::super::rabbitmq::{WAITING_ROWS, rows};
 use super::super::{BACK_WITHIN, counter, nothing_broken};
 use super::couples::{Conditions, Couple, Meeting};
 use super::faults::{Fault, Site, Whom};
-use super::steady::Steady;
+use super::steady::{Steady, Times};
 
 /// Couples that meet at the same time.
 const COUPLES: usize = 8;
@@ -42,8 +42,8 @@ pub struct Case {
 
 /// What was measured.
 struct Figures {
-    before: Duration,
-    during: Duration,
+    before: Times,
+    during: Times,
     recovery: Duration,
 }
 
@@ -89,10 +89,7 @@ impl Case {
             recovery,
         } = figures;
         assert!(is_in_time(recovery, BACK_WITHIN), "{self}: {recovery:?}");
-        assert!(
-            during < before * 2 + noise() / 5,
-            "{self}: {before:?}, {during:?}"
-        );
+        assert!(during.are_as(&before), "{self}: {before:?}, {during:?}");
         steady.ends().await;
         all_is_found(&site, &meetings).await;
         for couple in &couples {
@@ -174,8 +171,8 @@ impl Case {
             "| {self} | {:.0} ({which}) | {:.2} | {:.1} | {:.1} | {met} | {refused} |",
             ms(slowest),
             figures.recovery.as_secs_f64(),
-            ms(figures.before),
-            ms(figures.during),
+            ms(figures.before.p99),
+            ms(figures.during.p99),
         );
     }
 }

@@ -9,6 +9,21 @@ use crate::harness::*;
 /// Time between two rounds.
 const EVERY: Duration = Duration::from_millis(25);
 
+/// What a request of the stream took.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub median: Duration,
+    pub p99: Duration,
+}
+
+impl Times {
+    /// At most twice as long as before, but for what a busy machine adds to one request in two, and
+    /// to one in a hundred.
+    pub fn are_as(&self, before: &Self) -> bool {
+        self.median < before.median * 2 + noise() / 30 && self.p99 < before.p99 * 2 + noise() / 5
+    }
+}
+
 /// Who polls while others wait, and asks in vain where asking needs nothing from what is away.
 pub struct Steady<'a> {
     server: &'a Server,
@@ -33,8 +48,8 @@ impl<'a> Steady<'a> {
         }
     }
 
-    /// The 99th percentile of the time that a request takes, over `rounds` rounds at a fixed rate.
-    pub async fn measured(&self, rounds: usize) -> Duration {
+    /// How long requests take, over `rounds` rounds at a fixed rate.
+    pub async fn measured(&self, rounds: usize) -> Times {
         let mut times = Vec::new();
         let begun = tokio::time::Instant::now();
         for number in 0..rounds {
@@ -42,7 +57,10 @@ impl<'a> Steady<'a> {
             times.extend(self.round().await);
         }
         times.sort_unstable();
-        times[(times.len() * 99).div_ceil(100) - 1]
+        Times {
+            median: times[times.len() / 2],
+            p99: times[(times.len() * 99).div_ceil(100) - 1],
+        }
     }
 
     async fn round(&self) -> Vec<Duration> {
