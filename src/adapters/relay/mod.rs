@@ -29,6 +29,8 @@ const BATCH: usize = 256;
 /// together: each such round costs the broker and the database a sync. What comes after a pause is sent
 /// at once.
 const SPACING: Duration = Duration::from_millis(100);
+/// When told to stop, rounds begin for this long: one that is cut off in the middle is sent again.
+const LAST_ROUNDS_FOR: Duration = Duration::from_secs(1);
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How often warnings about one thing are repeated.
@@ -172,7 +174,8 @@ impl OutboxRelay {
             }
         }
         // The last requests and their sessions were stored while the server stopped.
-        while self.round().await == Next::GoOn {}
+        let last = Instant::now() + LAST_ROUNDS_FOR;
+        while self.round().await == Next::GoOn && Instant::now() < last {}
         if !self.unmarked.is_empty() {
             debug!("some announcements that were sent could not be marked: they are sent again");
         }

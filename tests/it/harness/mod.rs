@@ -108,6 +108,14 @@ pub fn noise() -> Duration {
     *NOISE
 }
 
+/// What a busy machine may add to one request in a hundred.
+pub fn hiccup() -> Duration {
+    match std::env::var_os("EXACT_TIMES") {
+        Some(_) => Duration::from_millis(10),
+        None => Duration::from_millis(600),
+    }
+}
+
 /// What a busy machine may add to a promised time: the tests share it with one another, and the
 /// machines of continuous integration with others. `EXACT_TIMES`, for a machine that has nothing else
 /// to do, leaves hardly any.
