@@ -74,8 +74,13 @@ pub struct Person {
     random: RefCell<StdRng>,
 }
 
-/// The server is gone; nothing is known about the last request.
+/// The server is gone, or does not answer in its time; nothing is known about the last request.
 pub struct Gone;
+
+/// Whether this is what the server says where it cannot answer in its time.
+pub fn is_late(why: &str) -> bool {
+    why.contains("temporarily unavailable")
+}
 
 impl Person {
     /// Somebody new in this round, whose choices follow from `seed`.
@@ -94,7 +99,7 @@ impl Person {
         }
     }
 
-    /// Acts until the server is gone.
+    /// Acts until the server is gone, or once has no answer in its time.
     pub async fn act(&self) {
         while self.step().await.is_ok() {
             let pause = self.random.borrow_mut().random_range(0..4);
@@ -270,6 +275,11 @@ impl Person {
         })?;
         let is_stopping = reply.status == 503 && reply.text.contains("is stopping");
         self.refused.set(is_stopping);
+        // A busy machine: it is still carried out, or is not, as if the answer had been cut off.
+        if reply.status == 503 && is_late(&reply.text) {
+            self.unanswered.replace(Some(reply.text));
+            return Err(Gone);
+        }
         if is_stopping { Err(Gone) } else { Ok(reply) }
     }
 

@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::aftermath;
 use super::announced::Announced;
-use super::people::Person;
+use super::people::{Person, is_late};
 use crate::harness::*;
 
 /// People who act at the same time.
@@ -70,9 +70,11 @@ async fn kill_while_busy(server: &Server, people: &[Person], seed: u64) {
             *in_flight.entry(write.kind).or_default() += 1;
         }
     }
+    let is_late = |person: &&Person| person.unanswered.borrow().as_deref().is_some_and(is_late);
     println!(
-        "acknowledged {:?}, in flight {in_flight:?}",
-        acknowledged(people)
+        "acknowledged {:?}, in flight {in_flight:?}, of which {} for too long",
+        acknowledged(people),
+        people.iter().filter(is_late).count()
     );
 }
 
