@@ -250,6 +250,7 @@ SELECT id FROM ended",
 
 /// Refused where the match is not open or is another one, where not both sides have confirmed, counting
 /// the one that confirms with it, or where there is a row of that session or of another one of the match.
+/// A ticket that was discarded meanwhile stays so.
 pub(super) const OPEN_SESSIONS: Statement = Statement {
     text: "
 WITH given AS (
@@ -278,10 +279,10 @@ WITH given AS (
         AND NOT EXISTS (SELECT FROM sessions WHERE sessions.match_id = given.match_id)
     RETURNING given.*
 ), freed AS (
-    UPDATE tickets SET
-        status = 'in_session', match_id = granted.match_id, ended_at_ms = granted.opened_at_ms
+    UPDATE tickets SET status = 'in_session', ended_at_ms = granted.opened_at_ms
     FROM granted
     WHERE tickets.id = ANY (ARRAY[granted.first_ticket, granted.second_ticket])
+        AND tickets.match_id = granted.match_id
 ), opened AS (
     INSERT INTO sessions (
         id, match_id, first_user, second_user, question_id, question_title, question_difficulty,

@@ -255,6 +255,8 @@ pub(super) fn open_session(
     let [first, second] = both.map(Id::from);
     diesel::update(tickets::table)
         .filter(tickets::id.eq(first).or(tickets::id.eq(second)))
+        // One that was discarded meanwhile stays so.
+        .filter(tickets::match_id.eq(row.id))
         .set((
             tickets::status.eq(IN_SESSION),
             tickets::ended_at_ms.eq(opened_at_ms),

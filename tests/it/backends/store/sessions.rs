@@ -190,6 +190,21 @@ async fn a_session_whose_row_is_somebody_elses_is_not_opened() {
 }
 
 #[tokio::test]
+async fn a_ticket_that_was_discarded_stays_so_when_its_match_becomes_a_session() {
+    let store = fresh!();
+    store.stores(up_to_confirmed(1, [1, 2])).await;
+    let (ticket, at) = (ticket_id(1), at_ms(4_000));
+    store.stores([Write::DiscardTicket { ticket, at }]).await;
+
+    store.stores([open_session(1, [1, 2])]).await;
+
+    let refused = StoredStatus::Closed(TicketOutcome::Refused);
+    assert_eq!(store.status(ticket).await, Some(refused));
+    let matched = Some(StoredStatus::Matched(match_id(1)));
+    assert_eq!(store.status(ticket_id(2)).await, matched);
+}
+
+#[tokio::test]
 async fn opening_a_session_again_neither_changes_nor_announces_it() {
     let store = fresh!();
     store.stores(up_to_session(1, [1, 2])).await;
