@@ -171,11 +171,16 @@ impl RedisLink {
     }
 
     async fn ask<T: FromRedisValue>(self: &Arc<Self>, request: Request) -> Result<T, CallError> {
+        let value = self.answer(request).await?;
+        redis::from_redis_value(value)
+            .map_err(|error: redis::ParsingError| CallError::Said(error.into()))
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request) -> Result<Value, CallError> {
         let link = Arc::clone(self);
         let sending = async move { timeout(CALL_MAX, link.send(request)).await };
         match self.io.spawn(sending).await {
-            Ok(Ok(Ok(value))) => redis::from_redis_value(value)
-                .map_err(|error: redis::ParsingError| CallError::Said(error.into())),
+            Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(error))) if error.is_timeout() => Err(CallError::Silent),
             Ok(Ok(Err(error))) => Err(CallError::Said(error)),
             Ok(Err(_)) => Err(CallError::Silent),
