@@ -176,7 +176,7 @@ RETURNING matches.id",
 /// Refused where the match is not open, is one of other tickets, has other confirmations than those
 /// that are given, or would run out before its window is over; or where the user of the ticket that
 /// opens has another live one. All rows of the match have changed before that ticket is inserted,
-/// because sorting reads them all first.
+/// because counting reads them all first. A ticket that was discarded meanwhile stays so.
 pub(super) const END_MATCHES: Statement = Statement {
     text: "
 WITH given AS (
@@ -221,13 +221,13 @@ WITH given AS (
         ended_at_ms = CASE WHEN fate.status <> 'waiting' THEN ended.at_ms END
     FROM ended CROSS JOIN LATERAL (
         VALUES
-            (1, ended.first_ticket, ended.first_status, ended.first_until, ended.first_back,
+            (ended.id, ended.first_ticket, ended.first_status, ended.first_until, ended.first_back,
             ended.first_silences, ended.first_asks, ended.first_avoided),
-            (2, ended.second_ticket, ended.second_status, ended.second_until, ended.second_back,
+            (ended.id, ended.second_ticket, ended.second_status, ended.second_until, ended.second_back,
             ended.second_silences, ended.second_asks, ended.second_avoided)
-    ) AS fate (side, ticket, status, until, back, silences, asks, avoided)
-    WHERE tickets.id = fate.ticket
-    RETURNING fate.side, ended.*
+    ) AS fate (match_id, ticket, status, until, back, silences, asks, avoided)
+    WHERE tickets.id = fate.ticket AND tickets.match_id = fate.match_id
+    RETURNING tickets.id
 ), opened AS (
     INSERT INTO tickets (
         id, user_id, difficulty, topic, topic_key, status, enqueued_at_ms, waits_until_ms,
@@ -236,9 +236,8 @@ WITH given AS (
     SELECT
         new_id, new_user, new_difficulty, new_topic, new_topic_key, 'waiting', new_enqueued,
         new_until, new_back, new_silences, new_asks, new_avoided
-    FROM released
-    WHERE side = 1 AND new_id IS NOT NULL
-    ORDER BY new_id
+    FROM ended
+    WHERE new_id IS NOT NULL AND (SELECT count(*) FROM released) >= 0
 )
 SELECT id FROM ended",
     parameters: &[

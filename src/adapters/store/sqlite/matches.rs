@@ -189,7 +189,10 @@ fn close_match(connection: &mut SqliteConnection, end: &End<'_>) -> QueryResult<
         ))
         .execute(connection)?;
     for (ticket, fate) in end.tickets.into_iter().zip(end.fates) {
-        let row = tickets::table.find(Id::from(ticket));
+        // One that was discarded meanwhile stays so.
+        let row = tickets::table
+            .find(Id::from(ticket))
+            .filter(tickets::match_id.eq(Id::from(end.match_id)));
         let no_match = tickets::match_id.eq(None::<Id>);
         match fate {
             Fate::PutBack(ticket) => diesel::update(row)

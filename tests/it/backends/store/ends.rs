@@ -122,6 +122,25 @@ async fn an_ended_match_gives_each_ticket_its_fate() {
 }
 
 #[tokio::test]
+async fn a_ticket_that_was_discarded_stays_so_when_its_match_ends() {
+    for fates in [both_back(), both_closed()] {
+        let store = fresh!();
+        store.stores(up_to_match(1, [1, 2])).await;
+        let (ticket, at) = (ticket_id(1), at_ms(4_000));
+        store.stores([Write::DiscardTicket { ticket, at }]).await;
+        // Who had it asks anew before that match ends.
+        store.stores([Write::OpenTicket(elsewhere())]).await;
+
+        store.stores([end(Ending::Expired, NOBODY, fates)]).await;
+
+        let refused = StoredStatus::Closed(TicketOutcome::Refused);
+        assert_eq!(store.status(ticket).await, Some(refused));
+        let anew = store.status(elsewhere().id).await;
+        assert_eq!(anew, Some(StoredStatus::Waiting));
+    }
+}
+
+#[tokio::test]
 async fn a_match_ends_once() {
     let store = fresh!();
     store.stores(up_to_match(1, [1, 2])).await;
