@@ -16,7 +16,7 @@ use matchmaker::domain::{
     Difficulty, EventId, MatchId, Proposal, Question, SessionId, SessionRecord, Side, Ticket,
     TicketId, Timestamp, Topic, UserId, Wish, Write, WriteOutcome,
 };
-use matchmaker::ports::{Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
+use matchmaker::ports::{Away, Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};
@@ -24,6 +24,23 @@ use uuid::Uuid;
 
 use crate::harness::eventually;
 use crate::servers::{self, PrivateDatabase};
+
+/// How often a read is tried again.
+const TRIES_MAX: usize = 10;
+
+/// What is read. A busy machine may take longer to connect than a read waits.
+async fn answer<T, F>(mut read: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, Away>>,
+{
+    let mut tries = 0;
+    loop {
+        match read().await {
+            Err(_) if tries < TRIES_MAX => tries += 1,
+            answer => return answer.expect("the store answers"),
+        }
+    }
+}
 
 /// The store at this URL. A busy machine may take longer to connect than the store waits.
 pub async fn open_on_postgres(
@@ -190,30 +207,18 @@ impl Subject {
     }
 
     pub async fn live(&self) -> LiveState {
-        let live = self
-            .records
-            .live(self.clock.now())
-            .await
-            .expect("the store answers");
+        let live = answer(|| self.records.live(self.clock.now())).await;
         assert_eq!(live.contradictions, []);
         live
     }
 
     pub async fn status(&self, ticket: TicketId) -> Option<StoredStatus> {
-        let stored = self
-            .records
-            .ticket(ticket)
-            .await
-            .expect("the store answers");
+        let stored = answer(|| self.records.ticket(ticket)).await;
         stored.map(|stored| stored.status)
     }
 
     pub async fn match_state(&self, number: u64) -> Option<StoredMatchState> {
-        let stored = self
-            .records
-            .find_match(match_id(number))
-            .await
-            .expect("the store answers");
+        let stored = answer(|| self.records.find_match(match_id(number))).await;
         stored.map(|stored| stored.state)
     }
 
