@@ -65,7 +65,11 @@ async function cutSockets() {
 try {
     const [ada, bob] = [person("ada"), person("bob")];
     await Promise.all([opened(ada.client), opened(bob.client)]);
-    const ask = ({ client }) => client.findPartner("Easy", "Array");
+    const ask = ({ client }) => {
+        // Two calls at once are one too many for the limit, however slow the machine is.
+        if (scenario === "refused") client.decline("5f0c3a1e-7a4b-4a57-9d0e-2b7c1f6d8e90").catch(() => {});
+        return client.findPartner("Easy", "Array");
+    };
     const first = play(ada, ask(ada));
     // Nobody is paired before the second one asks, so all that follows is without sockets.
     if (scenario === "cut") await cutSockets();
