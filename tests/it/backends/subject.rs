@@ -28,7 +28,8 @@ use crate::servers::{self, PrivateDatabase};
 /// How often a read is tried again.
 const TRIES_MAX: usize = 10;
 
-/// What is read. A busy machine may take longer to connect than a read waits.
+/// What is read. A busy machine may take longer to connect than a read waits. (What [`eventually`]
+/// awaits cannot be sent to another thread.)
 async fn answer<T, F>(mut read: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, Away>>,

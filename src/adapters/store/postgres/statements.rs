@@ -221,10 +221,10 @@ WITH given AS (
         ended_at_ms = CASE WHEN fate.status <> 'waiting' THEN ended.at_ms END
     FROM ended CROSS JOIN LATERAL (
         VALUES
-            (ended.id, ended.first_ticket, ended.first_status, ended.first_until, ended.first_back,
-            ended.first_silences, ended.first_asks, ended.first_avoided),
-            (ended.id, ended.second_ticket, ended.second_status, ended.second_until, ended.second_back,
-            ended.second_silences, ended.second_asks, ended.second_avoided)
+            (ended.id, ended.first_ticket, ended.first_status, ended.first_until,
+            ended.first_back, ended.first_silences, ended.first_asks, ended.first_avoided),
+            (ended.id, ended.second_ticket, ended.second_status, ended.second_until,
+            ended.second_back, ended.second_silences, ended.second_asks, ended.second_avoided)
     ) AS fate (match_id, ticket, status, until, back, silences, asks, avoided)
     WHERE tickets.id = fate.ticket AND tickets.match_id = fate.match_id
     RETURNING tickets.id

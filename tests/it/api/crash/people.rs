@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -11,6 +11,8 @@ use crate::harness::*;
 
 /// Buckets in use, few enough that everybody finds somebody.
 const BUCKETS: usize = 12;
+/// The least after which the server gives up what somebody waits for: to connect to PostgreSQL.
+const GIVEN_UP_AFTER: Duration = Duration::from_millis(800);
 
 /// What the server acknowledged with 2xx, and what must therefore hold after a restart.
 #[derive(Debug, Clone)]
@@ -269,14 +271,17 @@ impl Person {
     }
 
     async fn read(&self, request: Request) -> Result<Reply, Gone> {
+        let begun = Instant::now();
         let reply = request.try_send().await.map_err(|why| {
             self.unanswered.replace(Some(why));
             Gone
         })?;
         let is_stopping = reply.status == 503 && reply.text.contains("is stopping");
         self.refused.set(is_stopping);
-        // A busy machine: it is still carried out, or is not, as if the answer had been cut off.
-        if reply.status == 503 && is_late(&reply.text) {
+        // A busy machine: it is still carried out, or is not, as if the answer had been cut off. One
+        // that comes sooner than the server may give up has another cause.
+        let may_be_late = begun.elapsed() >= GIVEN_UP_AFTER;
+        if reply.status == 503 && is_late(&reply.text) && may_be_late {
             self.unanswered.replace(Some(reply.text));
             return Err(Gone);
         }
