@@ -29,6 +29,8 @@ struct FakeBroker {
     is_away: Mutex<bool>,
     /// The connection breaks whenever this is sent.
     breaks_on: Mutex<Option<EventId>>,
+    /// How long one round lasts.
+    takes: Mutex<Duration>,
 }
 
 fn away() -> Away {
@@ -125,6 +127,10 @@ impl Publisher for FakeBroker {
     async fn publish(&self, events: &[Announcement]) -> Vec<Published> {
         if *self.is_away.lock().unwrap() {
             return vec![Published::Unsent(away()); events.len()];
+        }
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            sleep(takes).await;
         }
         let breaks_on = *self.breaks_on.lock().unwrap();
         if events.iter().any(|event| Some(event.id) == breaks_on) {
@@ -252,6 +258,24 @@ async fn what_is_stored_while_the_server_stops_is_still_sent() {
 
     assert_eq!(broker.taken.lock().unwrap().len(), 601);
     assert_eq!(outbox.unsent(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_in_a_large_backlog_ends_after_the_round_that_lasts_beyond_a_second() {
+    let scene = start(|outbox, broker| {
+        (0..20 * BATCH as u64).for_each(|number| {
+            outbox.add(number, number);
+        });
+        *broker.takes.lock().unwrap() = Duration::from_millis(400);
+    });
+    let (outbox, began) = (scene.outbox.clone(), Instant::now());
+
+    scene.stop().await;
+
+    let took = began.elapsed();
+    let expected = Duration::from_millis(1_200)..Duration::from_millis(1_250);
+    assert!(expected.contains(&took), "{took:?}");
+    assert_eq!(outbox.unsent(), 17 * BATCH);
 }
 
 #[tokio::test(start_paused = true)]
