@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::harness::eventually;
 use crate::servers::{self, PrivateDatabase};
 
-/// How often a read is tried again.
+/// How often a read or a write is tried again.
 const TRIES_MAX: usize = 10;
 
 /// What is read. A busy machine may take longer to connect than a read waits. (What [`eventually`]
@@ -173,10 +173,17 @@ impl Subject {
         outcome
     }
 
+    /// What became of a write, which is repeated where a busy machine could not store it in time: one
+    /// that was stored all the same is known again.
     pub async fn write(&self, write: Write) -> WriteOutcome {
-        self.submit(write, None)
-            .await
-            .expect("every write is answered")
+        let mut tries = 0;
+        loop {
+            let outcome = self.submit(write.clone(), None).await;
+            match outcome.expect("every write is answered") {
+                WriteOutcome::Unavailable if tries < TRIES_MAX => tries += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// All of them handed over at the same moment, so that they share a transaction.
