@@ -8,8 +8,15 @@ WORKDIR /build
 
 # The dependencies alone, with empty sources: this layer is built again only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
-    && touch src/lib.rs \
+COPY src/actors/Cargo.toml src/actors/
+COPY src/adapters/Cargo.toml src/adapters/
+COPY src/domain/Cargo.toml src/domain/
+COPY src/edge/Cargo.toml src/edge/
+COPY src/observability/Cargo.toml src/observability/
+COPY src/ports/Cargo.toml src/ports/
+COPY src/settings/Cargo.toml src/settings/
+COPY src/store/Cargo.toml src/store/
+RUN for crate in src src/*/; do touch "$crate/lib.rs"; done \
     && echo 'fn main() {}' > src/main.rs \
     && cargo build --profile dist --locked --bin matchmaker
 
@@ -17,7 +24,7 @@ COPY config config
 COPY migrations migrations
 COPY src src
 # Copied files may be older than what was built from the empty ones; touched ones are not.
-RUN touch src/lib.rs src/main.rs \
+RUN touch src/lib.rs src/main.rs src/*/lib.rs \
     && cargo build --profile dist --locked --bin matchmaker
 
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::domain::TicketId;
-use crate::observability::{Cause, Step};
+use domain::TicketId;
+use observability::{Cause, Step};
 
 /// Tickets of one turn whose requests are remembered; others are paired for nobody's.
 const REMEMBERED_MAX: usize = 1_024;
@@ -60,8 +60,8 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::ticket;
-    use crate::observability::RequestId;
+    use domain::testing::ticket;
+    use observability::RequestId;
 
     /// For whose request two are paired, when these came with requests just now.
     fn paired_for(came: &[u64]) -> Option<u64> {

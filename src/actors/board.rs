@@ -7,7 +7,7 @@ use dashmap::DashMap;
 
 use super::decisions::Decisions;
 use super::tokens::LentTokens;
-use crate::domain::{BucketKey, MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
+use domain::{BucketKey, MatchId, SessionId, SessionRecord, TicketId, Timestamp, UserId};
 
 /// The published state. An entry is written after its fact is stored and before anybody is told.
 #[derive(Debug, Default)]

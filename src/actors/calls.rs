@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::CallId;
+use domain::CallId;
 
 /// What is needed to answer each waiting caller, by the id under which the domain knows it.
 #[derive(Debug)]

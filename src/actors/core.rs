@@ -10,13 +10,13 @@ use super::board::Board;
 use super::decisions::Decision;
 use super::inbox::Inbox;
 use super::messages::RosterFact;
-use crate::domain::bucket::MatchIds;
-use crate::domain::limits::Timeouts;
-use crate::domain::{
+use domain::bucket::MatchIds;
+use domain::limits::Timeouts;
+use domain::{
     EventId, MatchId, SessionId, Ticket, TicketId, TicketOutcome, Timestamp, UserId, Write,
     WriteOutcome,
 };
-use crate::ports::{Ports, QueueChange};
+use ports::{Ports, QueueChange};
 
 /// The bounds and durations that the actors keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::{MatchId, SessionId, TicketId, TicketOutcome, Timestamp};
+use domain::{MatchId, SessionId, TicketId, TicketOutcome, Timestamp};
 
 /// Decisions that are remembered, all tickets together; the oldest are forgotten first. About a
 /// megabyte when full.
@@ -98,7 +98,7 @@ impl Decisions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{at_ms, ticket};
+    use domain::testing::{at_ms, ticket};
 
     #[test]
     fn the_oldest_are_forgotten_first() {

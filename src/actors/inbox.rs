@@ -7,8 +7,8 @@ use actix::{Actor, AsyncContext, Context, StreamHandler};
 use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::domain::{Breach, Guarantee};
-use crate::observability::{Cause, Entered};
+use domain::{Breach, Guarantee};
+use observability::{Cause, Entered};
 
 /// Sends facts to one actor from any thread.
 ///
@@ -88,7 +88,7 @@ impl<E: 'static> Facts<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observability::RequestId;
+    use observability::RequestId;
 
     #[test]
     fn facts_come_out_in_the_order_in_which_they_were_reported() {

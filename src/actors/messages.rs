@@ -7,13 +7,13 @@ use actix::{Addr, Message, Recipient};
 use tokio::sync::oneshot;
 
 use super::session::SessionActor;
-use crate::domain::bucket::{Listed, Standing};
-use crate::domain::{
+use domain::bucket::{Listed, Standing};
+use domain::{
     AskAnswer, BucketKey, LeaveAnswer, MatchId, Notice, Place, ProposalAnswer, SessionId, Ticket,
     TicketId, TicketOutcome, Timestamp, UserId, Wish, WithdrawAnswer, WriteOutcome,
 };
-use crate::observability::Cause;
-use crate::ports::BearerToken;
+use observability::Cause;
+use ports::BearerToken;
 
 /// Where an answer goes. Whoever waits for it may have gone.
 pub type Reply<T> = oneshot::Sender<T>;

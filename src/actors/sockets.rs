@@ -9,8 +9,8 @@ use actix::dev::SendError;
 use metrics::counter;
 
 use super::messages::{Deliver, SocketId};
-use crate::domain::{Notice, UserId};
-use crate::observability::{Limit, MESSAGES_SENT, SLOW_SOCKETS};
+use domain::{Notice, UserId};
+use observability::{Limit, MESSAGES_SENT, SLOW_SOCKETS};
 
 /// One open socket.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ mod tests {
     use actix::{Actor, Context, Handler};
 
     use super::*;
-    use crate::domain::testing::{ticket, user};
+    use domain::testing::{ticket, user};
 
     /// A socket whose client does not read: its actor is not run while a test does not wait.
     struct Deaf;

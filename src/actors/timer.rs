@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
-use crate::domain::{Breach, Guarantee, Timestamp};
+use domain::{Breach, Guarantee, Timestamp};
 
 /// How late a deadline may be looked at before that counts as not kept, in milliseconds.
 const LATE_MS_MAX: u64 = 10_000;

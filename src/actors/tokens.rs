@@ -3,8 +3,8 @@
 
 use dashmap::DashMap;
 
-use crate::domain::UserId;
-use crate::ports::BearerToken;
+use domain::UserId;
+use ports::BearerToken;
 
 /// Whose tokens are wanted, and those that were lent meanwhile: the newest of each.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl LentTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::user;
+    use domain::testing::user;
 
     #[test]
     fn a_token_is_kept_only_where_it_is_wanted_and_only_the_newest() {

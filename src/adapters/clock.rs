@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::domain::Timestamp;
-use crate::ports::Clock;
+use domain::Timestamp;
+use ports::Clock;
 
 /// Starts at the system's time and then counts by tokio's clock, which tests can pause.
 #[derive(Debug)]

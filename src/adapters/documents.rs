@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::raw_object::RawObject;
-use crate::announcement::QuestionDocument;
-use crate::domain::{Question, SessionRecord, Side, UserId};
+use domain::{Question, SessionRecord, Side, UserId};
+use ports::announcement::QuestionDocument;
 
 /// The language that a session begins with.
 const LANGUAGE: &str = "python";
@@ -143,7 +143,7 @@ fn left_users(session: &SessionRecord) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{at_ms, session_record, user};
+    use domain::testing::{at_ms, session_record, user};
 
     fn session() -> SessionRecord {
         let mut session = session_record();

@@ -7,9 +7,9 @@ use metrics::counter;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::domain::Timestamp;
-use crate::observability::ROWS_REMOVED;
-use crate::ports::{Away, Clock, History, Mark, Past, Removed};
+use domain::Timestamp;
+use observability::ROWS_REMOVED;
+use ports::{Away, Clock, History, Mark, Past, Removed};
 
 /// Shortest and longest time between two looks.
 const EVERY_MIN: Duration = Duration::from_millis(500);

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use tracing::info;
 
 use super::documents::{self, Merged};
-use crate::announcement::MATCH_FOUND;
-use crate::domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
-use crate::ports::{
+use domain::{EventId, Question, SessionId, SessionRecord, Timestamp, Write, WriteOutcome};
+use ports::announcement::MATCH_FOUND;
+use ports::{
     Away, Clock, OpenSession, QueueChange, QueueMirror, SharedSessions, Store, StoreDepth,
     WriteDone,
 };

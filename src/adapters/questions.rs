@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rand::seq::IndexedRandom;
 use serde::Deserialize;
 
-use crate::domain::{BucketKey, Difficulty, Question, Topic, Wish};
-use crate::ports::{Away, BearerToken, Questions};
+use domain::{BucketKey, Difficulty, Question, Topic, Wish};
+use ports::{Away, BearerToken, Questions};
 
 /// The set that the binary carries.
 const EMBEDDED: &str = include_str!("../../config/questions.json");

@@ -20,9 +20,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::announcement::{CONTENT_TYPE, EXCHANGE, PERSISTENT};
-use crate::ports::{Announcement, Away, Published, Publisher};
 use dial::{Line, dial};
+use ports::announcement::{CONTENT_TYPE, EXCHANGE, PERSISTENT};
+use ports::{Announcement, Away, Published, Publisher};
 
 /// Longest wait for a connection within one call; the attempt itself goes on.
 const CONNECT_WAIT: Duration = Duration::from_millis(3_200);

@@ -13,23 +13,23 @@ use tracing::info;
 use super::AppError;
 use super::crash_points;
 use super::links::{Links, Watches};
-use crate::actors::board::Board;
-use crate::adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
-use crate::adapters::redis::{RedisFallback, RedisMirror, RedisSessions};
-use crate::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
-    StoredRecords, Writer,
-};
-use crate::adapters::{
+use actors::board::Board;
+use adapters::http::{HttpCalls, HttpQuestions, HttpUsers};
+use adapters::redis::{RedisFallback, RedisMirror, RedisSessions};
+use adapters::{
     Announcing, BuiltInQuestions, HistoryOptions, HistoryRetention, InProcessSessions,
     LoggedOutbox, NoMirror, OutboxRelay, RabbitPublisher, RelayOptions,
 };
-use crate::observability::{Needed, NeededBackends};
-use crate::ports::{
+use observability::{Needed, NeededBackends};
+use ports::{
     Clock, FallbackSessions, LiveState, MeasuredBacklog, Questions, QueueMirror, SharedSessions,
     Store, Users,
 };
-use crate::settings::{Database, SecretUrl, Settings};
+use settings::{Database, SecretUrl, Settings};
+use store::{
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
+    StoredRecords, Writer,
+};
 
 /// First and longest wait between two tries to reach a database that is away at the start.
 const FIRST_WAIT: Duration = Duration::from_millis(200);

@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
-use crate::domain::{
+use domain::{
     Ending, EventId, Question, SessionId, SessionRecord, TicketOutcome, Timestamp, Wish, Write,
 };
-use crate::ports::{
+use ports::{
     Announcement, Away, BearerToken, Outbox, OutboxBacklog, Ports, Published, Publisher, Questions,
     SharedSessions, Store, StoreDepth, WriteDone,
 };

@@ -8,12 +8,12 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::AppError;
-use crate::adapters::redis::{RedisLink, RedisOptions};
-use crate::adapters::store::StoredRecords;
-use crate::adapters::{RabbitOptions, RabbitPublisher};
-use crate::observability::{Needed, NeededBackends};
-use crate::ports::{Away, Records};
-use crate::settings::Settings;
+use adapters::redis::{RedisLink, RedisOptions};
+use adapters::{RabbitOptions, RabbitPublisher};
+use observability::{Needed, NeededBackends};
+use ports::{Away, Records};
+use settings::Settings;
+use store::StoredRecords;
 
 /// How often each server is asked.
 const ASK_EVERY: Duration = Duration::from_secs(1);

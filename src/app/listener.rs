@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::AppError;
-use crate::settings::Http;
+use settings::Http;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;

@@ -20,14 +20,14 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use self::orders::Orders;
-use crate::adapters::QuestionsError;
-use crate::adapters::http::{HttpCalls, HttpCollector};
-use crate::adapters::store::{PostgresOpenError, StoreOpenError};
-use crate::observability::{self, Traces};
-use crate::panics;
-use crate::ports::Away;
-use crate::settings::{self, Settings};
 use crate::startup::{FILES_BESIDE_SOCKETS, OpenFileLimitTooLow, raise_open_file_limit};
+use adapters::QuestionsError;
+use adapters::http::{HttpCalls, HttpCollector};
+use edge::panics;
+use observability::{self, Traces};
+use ports::Away;
+use settings::{self, Settings};
+use store::{PostgresOpenError, StoreOpenError};
 
 /// The last spans are on their way this long after the server was told to stop, or lost.
 const TRACED_WITHIN: Duration = Duration::from_millis(9_750);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use crate::adapters::SystemClock;
-use crate::domain::limits::DOWNTIME_GRACE_MS;
-use crate::domain::{TicketId, Timestamp, Write, WriteOutcome};
-use crate::observability::breached;
-use crate::ports::{Away, Clock, LiveState, OpenMatch, Records, Store};
+use adapters::SystemClock;
+use domain::limits::DOWNTIME_GRACE_MS;
+use domain::{TicketId, Timestamp, Write, WriteOutcome};
+use observability::breached;
+use ports::{Away, Clock, LiveState, OpenMatch, Records, Store};
 
 /// Writes that are handed over together; far fewer than the store's queue takes.
 const TOGETHER_MAX: usize = 1_000;

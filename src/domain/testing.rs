@@ -1,4 +1,4 @@
-//! Builders for the unit tests of this folder.
+//! Builders for the unit tests of this crate and of those that use it; the program has no use for them.
 
 use uuid::Uuid;
 
@@ -8,34 +8,34 @@ use super::{
     UserId, Wish,
 };
 
-pub(crate) fn at_ms(ms: i64) -> Timestamp {
+pub fn at_ms(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
 }
 
-pub(crate) fn user(number: u64) -> UserId {
-    UserId::parse(&format!("user-{number}")).unwrap()
+pub fn user(number: u64) -> UserId {
+    UserId::parse(&format!("user-{number}")).expect("the id is short enough")
 }
 
-pub(crate) fn wish(topic: &str) -> Wish {
+pub fn wish(topic: &str) -> Wish {
     Wish {
         difficulty: Difficulty::Easy,
-        topic: Topic::parse(topic).unwrap(),
+        topic: Topic::parse(topic).expect("tests name a topic"),
     }
 }
 
 /// Ticket `number` of user `number`, enqueued `number` ms after the epoch.
-pub(crate) fn ticket(number: u64) -> Ticket {
+pub fn ticket(number: u64) -> Ticket {
     let id = TicketId(Uuid::from_u128(u128::from(number)));
     let now = Timestamp::from_ms(number as i64);
     Ticket::new(id, user(number), wish("Array"), now, Timeouts::default())
 }
 
-pub(crate) fn match_id(number: u64) -> MatchId {
+pub fn match_id(number: u64) -> MatchId {
     MatchId(Uuid::from_u128(1_000_000 + u128::from(number)))
 }
 
 /// Session 1, of match 1, of users 1 and 2.
-pub(crate) fn session_record() -> SessionRecord {
+pub fn session_record() -> SessionRecord {
     SessionRecord {
         id: session_id(1),
         match_id: match_id(1),
@@ -52,6 +52,6 @@ pub(crate) fn session_record() -> SessionRecord {
     }
 }
 
-pub(crate) fn session_id(number: u64) -> SessionId {
+pub fn session_id(number: u64) -> SessionId {
     SessionId(Uuid::from_u128(2_000_000 + u128::from(number)))
 }

@@ -231,7 +231,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::ticket;
+    use crate::testing::ticket;
 
     #[test]
     fn a_ticket_that_is_put_back_is_not_over() {

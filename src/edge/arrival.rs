@@ -4,7 +4,7 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
-use crate::observability::{Cause, RequestId, Step};
+use observability::{Cause, RequestId, Step};
 
 /// The id of a request, as the log has it.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

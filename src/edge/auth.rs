@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::error::ApiError;
 use super::state::Edge;
-use crate::domain::UserId;
-use crate::ports::{BearerToken, Users};
-use crate::settings::Auth;
+use domain::UserId;
+use ports::{BearerToken, Users};
+use settings::Auth;
 
 /// How far the clocks of whoever signs and whoever checks may be apart, in seconds.
 const LEEWAY_S: u64 = 5;
@@ -58,8 +58,7 @@ impl Verifier {
     /// Accepts tokens that are signed with the secret or the one before it.
     pub fn new(auth: &Auth) -> Self {
         let secrets = [Some(&auth.secret), auth.previous_secret.as_ref()];
-        let key =
-            |secret: &crate::settings::Secret| DecodingKey::from_secret(secret.expose().as_bytes());
+        let key = |secret: &settings::Secret| DecodingKey::from_secret(secret.expose().as_bytes());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_S;
         validation.validate_nbf = true;
@@ -187,7 +186,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::settings::{Settings, Sources};
+    use settings::{Settings, Sources};
 
     const ADMIN: &str = "an-admin-token-that-nobody-guesses";
 

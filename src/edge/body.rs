@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use crate::domain::limits::{BODY_BYTES_MAX, REQUEST_READ_MS};
+use domain::limits::{BODY_BYTES_MAX, REQUEST_READ_MS};
 
 /// The body as a `T`.
 ///

@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 use super::state::{Backend, Edge, Stage};
-use crate::actors::messages::Reply;
-use crate::actors::roster::RosterActor;
-use crate::domain::{Breach, Guarantee, Timestamp};
-use crate::observability::breached;
+use actors::messages::Reply;
+use actors::roster::RosterActor;
+use domain::{Breach, Guarantee, Timestamp};
+use observability::breached;
 
 /// Longest wait for an answer that needs the store only, in milliseconds: whoever asks hears within
 /// a second that it is away.

@@ -3,8 +3,8 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde::Serialize;
 
-use crate::domain::UserId;
-use crate::settings::Auth;
+use domain::UserId;
+use settings::Auth;
 
 /// How long a token lives if nobody says otherwise, in seconds: a day.
 pub const LIFETIME_S: i64 = 24 * 3_600;
@@ -60,7 +60,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::settings::{Settings, Sources};
+    use settings::{Settings, Sources};
 
     const NOW: i64 = 1_800_000_000;
 

@@ -5,9 +5,9 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::wire;
-use crate::domain::{InvalidValue, TicketId};
-use crate::observability::Needed;
-use crate::ports::Away;
+use domain::{InvalidValue, TicketId};
+use observability::Needed;
+use ports::Away;
 
 /// A request that fails, for a reason that its caller can act on.
 #[derive(Debug, thiserror::Error)]
@@ -81,21 +81,15 @@ pub enum ApiError {
     #[error("The request was not complete in time")]
     RequestTimeout,
     /// The body is too long.
-    #[error(
-        "The body is longer than {} bytes",
-        crate::domain::limits::BODY_BYTES_MAX
-    )]
+    #[error("The body is longer than {} bytes", domain::limits::BODY_BYTES_MAX)]
     BodyTooLong,
     /// The path is too long.
-    #[error(
-        "The path is longer than {} bytes",
-        crate::domain::limits::PATH_BYTES_MAX
-    )]
+    #[error("The path is longer than {} bytes", domain::limits::PATH_BYTES_MAX)]
     PathTooLong,
     /// The headers are too long.
     #[error(
         "The headers are longer than {} bytes",
-        crate::domain::limits::HEADERS_BYTES_MAX
+        domain::limits::HEADERS_BYTES_MAX
     )]
     HeadersTooLong,
     /// Too many asks and confirmations.

@@ -18,8 +18,8 @@ use super::error::ApiError;
 use super::meter::RouteMeter;
 use super::state::{Edge, Stage};
 use super::{PREFIX, wire};
-use crate::domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
 use crate::panics::Contained;
+use domain::limits::{HEADERS_BYTES_MAX, PATH_BYTES_MAX};
 
 /// Refuses what is too long or comes at the wrong time, turns a panic into 500, sees to it that
 /// every error is JSON, and counts.

@@ -10,11 +10,11 @@ use super::docs::{answers, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ConfirmBody, Declined, MatchStatus, SessionReady, WaitingForPartner};
-use crate::actors::board::MatchView;
-use crate::actors::messages::AnswerProposal;
-use crate::domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
-use crate::observability::Cause;
-use crate::ports::StoredMatchState;
+use actors::board::MatchView;
+use actors::messages::AnswerProposal;
+use domain::{Ending, MatchId, ProposalAnswer, SessionRecord, Side, UserId};
+use observability::Cause;
+use ports::StoredMatchState;
 
 /// Confirm or decline a match.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
-use crate::observability::{HTTP_REQUESTS, HTTP_SECONDS};
+use observability::{HTTP_REQUESTS, HTTP_SECONDS};
 
 /// The status codes that have a label of their own; all others share one.
 const CODES: [(u16, &str); 14] = [

@@ -12,9 +12,9 @@ use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Backend, Edge, Stage};
 use super::wire::{Health, Liveness, Readiness};
-use crate::domain::{TicketId, Write, WriteOutcome};
-use crate::observability::Needed;
-use crate::settings::Database;
+use domain::{TicketId, Write, WriteOutcome};
+use observability::Needed;
+use settings::Database;
 
 /// Longest wait for a write that shows whether the store takes any, in milliseconds.
 const PROBE_WITHIN_MS: u64 = 900;

@@ -13,8 +13,8 @@ use super::error::ApiError;
 use super::state::Edge;
 use super::wire::{About, Token, TokenBody};
 use super::{body, dev_token as tokens};
-use crate::domain::UserId;
-use crate::settings::DevTokens;
+use domain::UserId;
+use settings::DevTokens;
 
 const PLAYGROUND: &str = include_str!("assets/playground.html");
 const ADMIN: &str = include_str!("assets/admin.html");

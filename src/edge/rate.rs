@@ -6,9 +6,9 @@ use governor::clock::{Clock, DefaultClock, Reference};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 use super::error::ApiError;
-use crate::domain::UserId;
-use crate::observability::Limit;
-use crate::settings::AskRate;
+use domain::UserId;
+use observability::Limit;
+use settings::AskRate;
 
 /// Time between two searches of a full table for users who have been quiet, in nanoseconds: one looks
 /// at all of it.
@@ -92,7 +92,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::domain::limits::RATED_USERS_MAX;
+    use domain::limits::RATED_USERS_MAX;
 
     fn user(number: usize) -> UserId {
         UserId::parse(&format!("user-{number}")).unwrap()

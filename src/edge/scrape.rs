@@ -7,9 +7,9 @@ use super::auth::Operator;
 use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Backend, Edge};
-use crate::actors::board::{BucketReading, MatchState};
-use crate::domain::{BucketKey, Timestamp};
-use crate::observability::{
+use actors::board::{BucketReading, MatchState};
+use domain::{BucketKey, Timestamp};
+use observability::{
     ASKS_UNDER_WAY, BUCKETS, BucketSample, MAILBOX_DEPTH, MATCHES_OPEN, OLDEST_WAIT, RATED_USERS,
     SESSIONS_OPEN, SOCKET_USERS, SOCKETS_OPEN, STORE_QUEUE_DEPTH, TICKETS_LIVE, TICKETS_WAITING,
     bucket_samples,
@@ -119,7 +119,7 @@ const OTHER: &str = "other";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Difficulty, Topic};
+    use domain::{Difficulty, Topic};
 
     fn bucket(number: u64, topic: &str, waiting: usize) -> (BucketKey, BucketReading) {
         let key = BucketKey {

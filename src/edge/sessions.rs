@@ -14,10 +14,10 @@ use super::docs::{answers::SessionText, failures, samples};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{self, ActiveSession, LeaveBody, SessionLeft};
-use crate::actors::messages::{LeaveSession, PartnerLeft};
-use crate::domain::{LeaveAnswer, SessionId};
-use crate::observability::Cause;
-use crate::ports::Left;
+use actors::messages::{LeaveSession, PartnerLeft};
+use domain::{LeaveAnswer, SessionId};
+use observability::Cause;
+use ports::Left;
 
 /// The caller's newest session that the caller has not left.
 #[utoipa::path(

@@ -16,16 +16,16 @@ use super::meter::RouteMeter;
 use super::rate::AskLimiter;
 use super::throttle::Throttle;
 use super::ws::places::SocketGate;
-use crate::actors::SOCKET_MAILBOX;
-use crate::actors::board::Board;
-use crate::actors::roster::RosterActor;
-use crate::domain::limits::{RATED_USERS_MAX, SOCKET_MESSAGES_BURST};
-use crate::observability::{Limit, NeededBackends};
-use crate::ports::{
+use actors::SOCKET_MAILBOX;
+use actors::board::Board;
+use actors::roster::RosterActor;
+use domain::limits::{RATED_USERS_MAX, SOCKET_MESSAGES_BURST};
+use observability::{Limit, NeededBackends};
+use ports::{
     Clock, FallbackSessions, MeasuredBacklog, QueueMirror, Records, SharedSessions, Store,
     Timelines, Users,
 };
-use crate::settings::Settings;
+use settings::Settings;
 
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Box<dyn Fn() -> String + Send + Sync>;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::calls::ANSWER_WITHIN_MS;
-use crate::actors::ROSTER_MAILBOX;
-use crate::observability::Limit;
+use actors::ROSTER_MAILBOX;
+use observability::Limit;
 
 /// Asks that may always be under way: few enough for the slowest machine.
 const FEWEST: usize = 64;

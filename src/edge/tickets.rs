@@ -10,10 +10,10 @@ use super::docs::{answers, failures};
 use super::error::ApiError;
 use super::state::Edge;
 use super::wire::{AskBody, RequestCreated, RequestStatus, Withdrawn};
-use crate::actors::messages::{OpenTicket, WithdrawTicket};
-use crate::domain::{AskAnswer, TicketId, WithdrawAnswer};
-use crate::observability::Cause;
-use crate::ports::StoredStatus;
+use actors::messages::{OpenTicket, WithdrawTicket};
+use domain::{AskAnswer, TicketId, WithdrawAnswer};
+use observability::Cause;
+use ports::StoredStatus;
 
 /// Ask for a partner.
 ///

@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_page_on_metrics_is_made_from_the_list() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
         if env::var_os("UPDATE_DOCS").is_some() {
             fs::write(&path, page()).unwrap();
         }

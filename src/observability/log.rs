@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Cause;
-use crate::settings::{Log, LogFormat};
+use settings::{Log, LogFormat};
 
 /// Starts the log. A second call in one process changes nothing.
 pub fn start_log(log: &Log) {
@@ -122,7 +122,7 @@ mod tests {
     use tracing::info;
 
     use super::*;
-    use crate::observability::RequestId;
+    use crate::RequestId;
 
     /// What is written.
     #[derive(Clone, Default)]

@@ -26,7 +26,7 @@ use opentelemetry_sdk::trace::{
 use tracing::{info, warn};
 
 use super::{Cause, SPANS_LOST, SPANS_SENT};
-use crate::settings::{Sampling, Traces as Settings};
+use settings::{Sampling, Traces as Settings};
 
 /// Where a collector takes traces.
 const PATH: &str = "/v1/traces";

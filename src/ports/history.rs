@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::Away;
-use crate::domain::Timestamp;
+use domain::Timestamp;
 
 /// What has ended and is still stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

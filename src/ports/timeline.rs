@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Away;
-use crate::domain::{EventId, MatchId, SessionId, TicketId, Timestamp, UserId, Wish};
+use domain::{EventId, MatchId, SessionId, TicketId, Timestamp, UserId, Wish};
 
 /// A ticket as its rows tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]

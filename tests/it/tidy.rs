@@ -1,6 +1,6 @@
-//! Fails when a file breaks the import table, a size limit or a ban, or when the README's table of
-//! variables is not the one in the code, or when the files that run the image are not safe. Every
-//! message names the file and the line.
+//! Fails when the domain depends on a framework, when a file breaks a size limit or a ban, when the
+//! README's table of variables is not the one in the code, or when the files that run the image are
+//! not safe. Messages name the file and the line.
 
 mod alerts;
 mod deployment;
@@ -13,43 +13,6 @@ use matchmaker::settings::VARIABLES;
 
 use source::{Source, is_word, root, sources, words};
 
-/// Which top-level modules each top-level module may use, besides itself. Composition and start-up
-/// are not listed in the first column, so they may use everything and nobody may use them.
-const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("domain", &[]),
-    ("ports", &["domain"]),
-    ("settings", &["domain"]),
-    // The guarantees are words of the domain, and their counters are metrics.
-    ("observability", &["domain", "settings"]),
-    ("panics", &[]),
-    // Both who publishes it and who describes it need its exact shape.
-    ("announcement", &["domain"]),
-    (
-        "adapters",
-        &[
-            "domain",
-            "ports",
-            "settings",
-            "observability",
-            "announcement",
-        ],
-    ),
-    ("actors", &["domain", "ports", "observability"]),
-    (
-        "edge",
-        &[
-            "domain",
-            "ports",
-            "actors",
-            "settings",
-            "observability",
-            "panics",
-            "announcement",
-        ],
-    ),
-];
-/// Files that put everything together.
-const MAY_IMPORT_ALL: &[&str] = &["app", "lib", "main", "startup"];
 /// The crates that the domain may use.
 const DOMAIN_CRATES: &[&str] = &["thiserror", "uuid"];
 /// Where a word is banned, and why.
@@ -74,12 +37,6 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 #[test]
-fn every_folder_imports_only_what_the_table_allows() {
-    let sources = sources();
-    assert_none(sources.iter().flat_map(import_faults));
-}
-
-#[test]
 fn files_and_functions_are_short() {
     let sources = sources();
     assert_none(sources.iter().flat_map(size_faults));
@@ -87,17 +44,9 @@ fn files_and_functions_are_short() {
 
 #[test]
 fn the_domain_uses_no_framework() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml is readable");
-    let crates = dependencies(&manifest);
-    assert!(
-        crates.contains(&"actix_web".to_owned()),
-        "dependencies are found: {crates:?}"
-    );
-    let sources = sources();
-    let domain = sources
-        .iter()
-        .filter(|source| source.path.starts_with("src/domain/"));
-    assert_none(domain.flat_map(|source| crate_faults(source, &crates)));
+    let path = root().join("src/domain/Cargo.toml");
+    let manifest = fs::read_to_string(path).expect("the manifest is readable");
+    assert_eq!(dependencies(&manifest), DOMAIN_CRATES);
 }
 
 #[test]
@@ -110,70 +59,6 @@ fn banned_words_are_not_used() {
 fn the_readme_lists_every_variable_with_its_default() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md is readable");
     assert_none(readme_faults(&readme));
-}
-
-fn import_faults(source: &Source) -> Vec<String> {
-    let module = source.module();
-    if MAY_IMPORT_ALL.contains(&module[0]) {
-        return Vec::new();
-    }
-    let Some((own, allowed)) = MAY_IMPORT.iter().find(|(own, _)| *own == module[0]) else {
-        return vec![source.fault(0, "is in no row of the import table in tests/it/tidy.rs")];
-    };
-    let imports = crate_paths(source.shipped(), module.len());
-    let foreign = imports
-        .into_iter()
-        .filter(|(_, name)| name != own && !allowed.contains(name));
-    foreign
-        .map(|(at, name)| source.fault(at, &format!("{own} may not import {name}")))
-        .collect()
-}
-
-/// The first name of every path that begins at the crate's root, with its place. Paths of `super`
-/// count where they climb to the root and name a top-level module there.
-fn crate_paths(code: &str, depth: usize) -> Vec<(usize, &str)> {
-    let mut found = Vec::new();
-    for (at, _) in words(code, "crate").filter(|(_, rest)| rest.starts_with("::")) {
-        let rest = &code[at + "crate::".len()..];
-        found.extend(first_names(rest).into_iter().map(|name| (at, name)));
-    }
-    for (at, _) in words(code, "super").filter(|(at, _)| !code[..*at].ends_with("super::")) {
-        let mut rest = &code[at..];
-        let mut climbed = 0;
-        while let Some(next) = rest.strip_prefix("super::") {
-            (rest, climbed) = (next, climbed + 1);
-        }
-        let names = first_names(rest).into_iter().filter(|_| climbed >= depth);
-        let is_module = |name: &&str| {
-            MAY_IMPORT.iter().any(|(module, _)| module == name) || MAY_IMPORT_ALL.contains(name)
-        };
-        found.extend(names.filter(is_module).map(|name| (at, name)));
-    }
-    found
-}
-
-/// The name with which a path goes on, or all of them where it goes on with `{…}`.
-fn first_names(rest: &str) -> Vec<&str> {
-    let name = |item: &'_ str| item.find(|c| !is_word(c)).unwrap_or(item.len());
-    let Some(group) = rest.strip_prefix('{') else {
-        return vec![&rest[..name(rest)]];
-    };
-    let (mut depth, mut begin, mut names) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        if depth == 0 && matches!(c, ',' | '}') {
-            let item = group[begin..at].trim_start();
-            names.push(&item[..name(item)]);
-            begin = at + 1;
-        }
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
 }
 
 fn size_faults(source: &Source) -> Vec<String> {
@@ -213,34 +98,14 @@ fn body(rest: &str) -> Option<&str> {
     None
 }
 
-fn crate_faults(source: &Source, crates: &[String]) -> Vec<String> {
-    let code = source.shipped();
-    let foreign = crates
-        .iter()
-        .filter(|name| !DOMAIN_CRATES.contains(&name.as_str()));
-    let uses = foreign.flat_map(|name| words(code, name).map(move |found| (name, found)));
-    let paths = uses.filter(|(_, (at, rest))| {
-        let is_root = !code[..*at].ends_with("::");
-        is_root && (rest.starts_with("::") || code[..*at].ends_with("use "))
-    });
-    let fault = |(name, (at, _)): (&String, (usize, &str))| {
-        source.fault(at, &format!("the domain may not use the crate {name}"))
-    };
-    paths.map(fault).collect()
-}
-
-/// The crates of a manifest as code spells them.
-fn dependencies(manifest: &str) -> Vec<String> {
-    let mut in_table = false;
-    let mut crates = Vec::new();
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            in_table = line.ends_with("dependencies]");
-        } else if let Some((name, _)) = line.split_once('=').filter(|_| in_table) {
-            crates.push(name.trim().replace('-', "_"));
-        }
-    }
-    crates
+/// What the crate of this manifest is built from, its tests aside.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let lines = manifest
+        .lines()
+        .skip_while(|line| *line != "[dependencies]");
+    let table = lines.skip(1).take_while(|line| !line.starts_with('['));
+    let names = table.filter_map(|line| line.split(['.', '=', ' ']).next());
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 fn ban_faults(source: &Source) -> Vec<String> {

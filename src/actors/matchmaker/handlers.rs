@@ -3,12 +3,12 @@
 use actix::{ActorContext, Handler};
 
 use super::{Caller, MatchmakerActor};
-use crate::actors::messages::{
+use crate::messages::{
     AskAgain, ExplainTicket, Explained, JoinBucket, ListQueue, Retire, WithdrawTicket,
 };
-use crate::domain::Timestamp;
-use crate::domain::bucket::BucketEffect;
-use crate::observability::Step;
+use domain::Timestamp;
+use domain::bucket::BucketEffect;
+use observability::Step;
 
 impl MatchmakerActor {
     /// Carries out what follows from a command, as a step of its request.

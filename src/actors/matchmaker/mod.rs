@@ -20,16 +20,16 @@ use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::timer::Timer;
 use super::{Core, SESSION_MAILBOX, start};
-use crate::domain::bucket::{Bucket, BucketEffect};
-use crate::domain::matches::Match;
-use crate::domain::{
+use domain::bucket::{Bucket, BucketEffect};
+use domain::matches::Match;
+use domain::{
     AskAnswer, BucketKey, CallId, MatchId, Notice, Side, Ticket, TicketId, TicketOutcome,
     Timestamp, Write, WriteOutcome,
 };
-use crate::observability::{
+use observability::{
     Limit, MATCHES_PROPOSED, PROPOSALS_FAILED, TICKETS_OPENED, TIME_TO_MATCH, breached,
 };
-use crate::ports::QueueChange;
+use ports::QueueChange;
 
 /// Owns one [`Bucket`].
 pub struct MatchmakerActor {

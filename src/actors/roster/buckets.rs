@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::RosterActor;
 use super::routing::{BucketHandle, retire};
-use crate::actors::matchmaker::{MatchmakerActor, Restored};
-use crate::actors::{BUCKET_MAILBOX, start};
-use crate::domain::BucketKey;
-use crate::observability::Limit;
+use crate::matchmaker::{MatchmakerActor, Restored};
+use crate::{BUCKET_MAILBOX, start};
+use domain::BucketKey;
+use observability::Limit;
 
 impl RosterActor {
     /// The bucket's actor, started if there is none.

@@ -4,11 +4,11 @@ use actix::{Handler, ResponseFuture};
 
 use super::RosterActor;
 use super::routing::try_command;
-use crate::actors::messages::{
+use crate::messages::{
     AnswerProposal, CloseSockets, CountTickets, ExplainTicket, LeaveSession, ListQueue, OpenTicket,
     PartnerLeft, SocketClosed, SocketConnected, WithdrawTicket,
 };
-use crate::domain::{Holder, Notice};
+use domain::{Holder, Notice};
 
 impl Handler<OpenTicket> for RosterActor {
     type Result = ();

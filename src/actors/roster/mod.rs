@@ -26,12 +26,12 @@ use super::pace::{Pace, give_way};
 use super::session::SessionActor;
 use super::sockets::Sockets;
 use super::{Core, CoreSettings, ROSTER_MAILBOX};
-use crate::domain::{
+use domain::{
     AskAnswer, Breach, BucketKey, Guarantee, Holder, MatchId, Notice, Roster, SessionId, Ticket,
     TicketId, TicketOutcome, Timestamp, UserId,
 };
-use crate::observability::{REFUSALS, TICKETS_CLOSED, TICKETS_PUT_BACK, breached};
-use crate::ports::{LiveState, Ports};
+use observability::{REFUSALS, TICKETS_CLOSED, TICKETS_PUT_BACK, breached};
+use ports::{LiveState, Ports};
 
 /// How long a bucket stays empty before its actor is stopped.
 const BUCKET_IDLE_MS: u64 = 60_000;

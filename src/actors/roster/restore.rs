@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{MatchHandle, RosterActor};
-use crate::actors::Core;
-use crate::actors::board::MatchView;
-use crate::actors::matchmaker::Restored;
-use crate::actors::session::SessionActor;
-use crate::actors::{SESSION_MAILBOX, start};
-use crate::domain::matches::Match;
-use crate::domain::{BucketKey, Holder, Session, Side, Ticket};
-use crate::ports::{OpenMatch, OpenSession};
+use crate::Core;
+use crate::board::MatchView;
+use crate::matchmaker::Restored;
+use crate::session::SessionActor;
+use crate::{SESSION_MAILBOX, start};
+use domain::matches::Match;
+use domain::{BucketKey, Holder, Session, Side, Ticket};
+use ports::{OpenMatch, OpenSession};
 
 impl RosterActor {
     /// Starts an actor for everything that was stored; nobody is told anything that they know.

@@ -7,19 +7,19 @@ use actix::{Actor, Addr, Handler, Message};
 use metrics::counter;
 
 use super::RosterActor;
-use crate::actors::Inbox;
-use crate::actors::board::{BucketView, Mailbox};
-use crate::actors::matchmaker::MatchmakerActor;
-use crate::actors::messages::{
+use crate::Inbox;
+use crate::board::{BucketView, Mailbox};
+use crate::matchmaker::MatchmakerActor;
+use crate::messages::{
     AnswerProposal, AskAgain, BucketFact, ExplainTicket, JoinBucket, LeaveSession, ListQueue,
     Retire, WithdrawTicket,
 };
-use crate::actors::session::SessionActor;
-use crate::domain::{
+use crate::session::SessionActor;
+use domain::{
     AskAnswer, Breach, BucketKey, Guarantee, Holder, LeaveAnswer, ProposalAnswer, Timestamp,
     WithdrawAnswer,
 };
-use crate::observability::{REFUSALS, breached};
+use observability::{REFUSALS, breached};
 
 /// Where a bucket's actor is.
 pub(super) struct BucketHandle {

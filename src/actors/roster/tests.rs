@@ -7,13 +7,13 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use super::*;
-use crate::actors::matchmaker::{MatchmakerActor, Restored};
-use crate::actors::messages::ExplainTicket;
-use crate::actors::{BUCKET_MAILBOX, start};
-use crate::domain::limits::Timeouts;
-use crate::domain::testing::{at_ms, session_id, ticket, wish};
-use crate::domain::{Question, SessionRecord, Wish, Write};
-use crate::ports::{
+use crate::matchmaker::{MatchmakerActor, Restored};
+use crate::messages::ExplainTicket;
+use crate::{BUCKET_MAILBOX, start};
+use domain::limits::Timeouts;
+use domain::testing::{at_ms, session_id, ticket, wish};
+use domain::{Question, SessionRecord, Wish, Write};
+use ports::{
     Away, BearerToken, Clock, Questions, QueueChange, QueueMirror, SharedSessions, Store,
     StoreDepth, WriteDone,
 };

@@ -6,16 +6,16 @@ use metrics::counter;
 use tracing::{debug, info, warn};
 
 use super::{Caller, FIND, SHARE, SessionActor, SessionFact, Stage};
-use crate::actors::board::MatchView;
-use crate::actors::decisions::Decision;
-use crate::actors::messages::RosterFact;
-use crate::domain::matches::MatchEffect;
-use crate::domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
-use crate::observability::{
+use crate::board::MatchView;
+use crate::decisions::Decision;
+use crate::messages::RosterFact;
+use domain::matches::MatchEffect;
+use domain::{AskAnswer, CallId, Ending, Session, SessionEffect, Write, WriteOutcome};
+use observability::{
     CONFIRMATIONS, Cause, MATCHES_ENDED, OPENINGS_FAILED, SESSIONS_LEFT, SESSIONS_OPENED,
     TICKETS_OPENED, breached,
 };
-use crate::ports::Away;
+use ports::Away;
 
 impl SessionActor {
     pub(super) fn run(&mut self, effects: Vec<MatchEffect>) {

@@ -15,12 +15,10 @@ use super::decisions::Decision;
 use super::inbox::{Caused, Facts, Inbox};
 use super::messages::{AnswerProposal, AskAgain, LeaveSession, OpenTicket, Retire, WithdrawTicket};
 use super::timer::Timer;
-use crate::domain::matches::{Match, MatchCommand, MatchEffect};
-use crate::domain::{
-    LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome,
-};
-use crate::observability::{Cause, TIME_TO_CONFIRM, breached};
-use crate::ports::BearerToken;
+use domain::matches::{Match, MatchCommand, MatchEffect};
+use domain::{LeaveAnswer, MatchId, Question, Session, Side, TicketId, Timestamp, WriteOutcome};
+use observability::{Cause, TIME_TO_CONFIRM, breached};
+use ports::BearerToken;
 
 /// Owns one [`Match`], then its [`Session`].
 pub struct SessionActor {

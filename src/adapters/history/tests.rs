@@ -7,7 +7,7 @@ use tokio::time::advance;
 use uuid::Uuid;
 
 use super::*;
-use crate::adapters::SystemClock;
+use crate::SystemClock;
 
 const KEEP_MS: u64 = 60_000;
 const OPTIONS: HistoryOptions = HistoryOptions {

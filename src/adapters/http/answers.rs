@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::{Question, Wish};
+use domain::{Question, Wish};
 
 /// Questions of one answer that are remembered.
 pub(super) const QUESTIONS_MAX: usize = 64;
@@ -90,7 +90,7 @@ fn question(entry: Entry, wish: &Wish) -> Result<Question, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::wish;
+    use domain::testing::wish;
 
     fn read(body: &str) -> Result<Vec<Question>, String> {
         questions_in(body.as_bytes(), &wish("Array"))

@@ -17,8 +17,8 @@ use tokio::task::LocalSet;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::observability::Cause;
-use crate::ports::BearerToken;
+use observability::Cause;
+use ports::BearerToken;
 
 /// Calls that may wait for the thread to take them up.
 const WAITING_MAX: usize = 1_024;

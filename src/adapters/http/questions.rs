@@ -15,9 +15,9 @@ use url::Url;
 use super::answers::{QUESTIONS_MAX, questions_in};
 use super::calls::{CallFailed, Get, HttpCalls, InvalidUrl, join};
 use super::recent::Recent;
-use crate::domain::{BucketKey, Question, Wish};
-use crate::observability::{QUESTIONS_REMEMBERED, SERVICE_CALLS, SERVICE_SECONDS};
-use crate::ports::{Away, BearerToken, Questions};
+use domain::{BucketKey, Question, Wish};
+use observability::{QUESTIONS_REMEMBERED, SERVICE_CALLS, SERVICE_SECONDS};
+use ports::{Away, BearerToken, Questions};
 
 const PATH: &str = "questions/filter/topics-difficulty";
 /// Longest time of one try, from its beginning to the last byte.

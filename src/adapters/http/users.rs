@@ -12,8 +12,8 @@ use url::Url;
 
 use super::calls::{CallFailed, Get, HttpCalls, InvalidUrl, join};
 use super::recent::Recent;
-use crate::observability::{SERVICE_CALLS, SERVICE_SECONDS};
-use crate::ports::{Away, BearerToken, Users};
+use observability::{SERVICE_CALLS, SERVICE_SECONDS};
+use ports::{Away, BearerToken, Users};
 
 /// Longest time of a call. With the wait for a turn, a caller hears within a second that nobody can
 /// say who they are.

@@ -7,8 +7,8 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::sessions::RedisSessions;
-use crate::domain::{SessionId, SessionRecord, Timestamp};
-use crate::ports::{Away, Records};
+use domain::{SessionId, SessionRecord, Timestamp};
+use ports::{Away, Records};
 
 /// Sessions that are looked at, the newest first.
 const SESSIONS_MAX: usize = 10_000;

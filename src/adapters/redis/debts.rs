@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::{SessionId, SessionRecord, Side, Timestamp};
+use domain::{SessionId, SessionRecord, Side, Timestamp};
 
 /// Sessions that are remembered; beyond it the one that failed longest ago is forgotten for each new
 /// one, and its key stays as it is until its time is over.
@@ -166,7 +166,7 @@ impl Owed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{at_ms, session_id, session_record};
+    use domain::testing::{at_ms, session_id, session_record};
 
     fn session(left: [bool; 2]) -> SessionRecord {
         SessionRecord {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{BucketKey, Ticket, TicketId, Timestamp, UserId, Wish};
-use crate::ports::QueueChange;
+use domain::{BucketKey, Ticket, TicketId, Timestamp, UserId, Wish};
+use ports::QueueChange;
 
 /// Changes that may wait for Redis; with more, all is written again once it is back.
 const CHANGES_MAX: usize = 50_000;
@@ -209,7 +209,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::ticket;
+    use domain::testing::ticket;
 
     fn known() -> Desired {
         let mut desired = Desired::new([]);

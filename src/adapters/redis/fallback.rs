@@ -13,9 +13,9 @@ use tracing::warn;
 
 use super::sessions::RedisSessions;
 use super::unknown::{Found, FoundSession, Scan};
-use crate::domain::{MatchId, SessionId, SessionRecord, Side, UserId};
-use crate::observability::{Cause, SESSIONS_FOUND_AGAIN};
-use crate::ports::{Away, Clock, FallbackSessions, Left, OnLeft, Records, SharedSessions};
+use domain::{MatchId, SessionId, SessionRecord, Side, UserId};
+use observability::{Cause, SESSIONS_FOUND_AGAIN};
+use ports::{Away, Clock, FallbackSessions, Left, OnLeft, Records, SharedSessions};
 
 /// Time until a search is begun anew that Redis or the database interrupted.
 const SEARCH_AGAIN: Duration = Duration::from_secs(5);

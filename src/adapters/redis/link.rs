@@ -15,9 +15,9 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::debts::Debts;
-use crate::domain::{SessionId, TicketId};
-use crate::observability::REDIS_FAILURES;
-use crate::ports::Away;
+use domain::{SessionId, TicketId};
+use observability::REDIS_FAILURES;
+use ports::Away;
 
 /// Longest time that a call may take, all its commands together: whoever waits for it has less than a
 /// second himself, and other things to do.

@@ -20,9 +20,9 @@ use super::desired::{Change, Desired, Line};
 use super::link::{CallError, RedisLink};
 use super::marker::Marker;
 use super::sessions::RedisSessions;
-use crate::domain::{BucketKey, SessionRecord, Ticket, TicketId};
-use crate::observability::{MIRROR_BEHIND, MIRROR_DIFFERENCES, MIRROR_REWRITES};
-use crate::ports::{Away, MirrorState, QueueChange, QueueMirror};
+use domain::{BucketKey, SessionRecord, Ticket, TicketId};
+use observability::{MIRROR_BEHIND, MIRROR_DIFFERENCES, MIRROR_REWRITES};
+use ports::{Away, MirrorState, QueueChange, QueueMirror};
 
 /// How long changes gather before they are written together.
 const GATHER: Duration = Duration::from_millis(20);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::announcement::QuestionDocument;
-use crate::domain::{MatchId, SessionId, SessionRecord, Timestamp, UserId};
+use domain::{MatchId, SessionId, SessionRecord, Timestamp, UserId};
+use ports::announcement::QuestionDocument;
 
 /// The value under a session's own key, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub(super) fn record(id: SessionId, text: &[u8]) -> Option<SessionRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{match_id, session_id, session_record};
+    use domain::testing::{match_id, session_id, session_record};
 
     #[test]
     fn a_record_comes_back_as_it_went_in() {

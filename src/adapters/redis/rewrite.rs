@@ -8,7 +8,7 @@ use tracing::info;
 use super::link::CallError;
 use super::mirror::{CHUNK, Writer, queue_key, write_hash};
 use super::sessions::{own_command, set_command};
-use crate::domain::{BucketKey, TicketId};
+use domain::{BucketKey, TicketId};
 
 /// What was found of us in Redis.
 #[derive(Debug, Default)]

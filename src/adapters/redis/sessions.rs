@@ -9,9 +9,9 @@ use tracing::warn;
 use super::debts::Due;
 use super::link::{CallError, RedisLink};
 use super::own;
-use crate::adapters::documents::{self, Merged};
-use crate::domain::{Question, SessionId, SessionRecord};
-use crate::ports::{Away, Clock, SharedSessions};
+use crate::documents::{self, Merged};
+use domain::{Question, SessionId, SessionRecord};
+use ports::{Away, Clock, SharedSessions};
 
 /// Tries to write before a value that others keep changing is given up on for now.
 const TRIES_MAX: usize = 64;

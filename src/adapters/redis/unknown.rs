@@ -9,9 +9,9 @@ use tracing::warn;
 use super::link::CallError;
 use super::own;
 use super::sessions::RedisSessions;
-use crate::adapters::documents;
-use crate::domain::{Question, SessionId, SessionRecord, UserId};
-use crate::ports::Away;
+use crate::documents;
+use domain::{Question, SessionId, SessionRecord, UserId};
+use ports::Away;
 
 /// Keys that one step of the scan looks at.
 const STEP: usize = 256;

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::{EventId, SessionId, Timestamp};
-use crate::ports::{Announcement, Away, Published};
+use domain::{EventId, SessionId, Timestamp};
+use ports::{Announcement, Away, Published};
 
 /// First and longest wait of one announcement, in milliseconds.
 const WAIT_FIRST_MS: u64 = 500;
@@ -139,7 +139,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::testing::{at_ms, session_id};
+    use domain::testing::{at_ms, session_id};
 
     fn event(number: u64, session: u64) -> Announcement {
         Announcement {

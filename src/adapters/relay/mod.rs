@@ -17,11 +17,11 @@ use tracing::{debug, warn};
 
 use self::decisions::{Held, Round, Verdicts, retry_wait};
 use self::retention::Retention;
-use crate::domain::{EventId, Timestamp};
-use crate::observability::{
+use domain::{EventId, Timestamp};
+use observability::{
     EVENTS_FAILED, EVENTS_GIVEN_UP, EVENTS_PUBLISHED, EVENTS_UNROUTABLE, OUTBOX_OLDEST, OUTBOX_ROWS,
 };
-use crate::ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
+use ports::{Away, Clock, MeasuredBacklog, Outbox, Publisher};
 
 /// Announcements in flight at a time.
 const BATCH: usize = 256;

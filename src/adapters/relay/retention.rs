@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use crate::domain::{EventId, Timestamp};
-use crate::observability::ROWS_REMOVED;
-use crate::ports::{Away, Clock, Outbox};
+use domain::{EventId, Timestamp};
+use observability::ROWS_REMOVED;
+use ports::{Away, Clock, Outbox};
 
 /// Shortest and longest time between two removals.
 const EVERY_MIN: Duration = Duration::from_millis(500);

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::*;
-use crate::adapters::SystemClock;
-use crate::domain::testing::{at_ms, session_id};
-use crate::ports::{Announcement, OutboxBacklog, Published};
+use crate::SystemClock;
+use domain::testing::{at_ms, session_id};
+use ports::{Announcement, OutboxBacklog, Published};
 
 #[derive(Default)]
 struct FakeOutbox {

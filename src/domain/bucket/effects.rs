@@ -1,10 +1,10 @@
 //! What a bucket wants done.
 
-use crate::domain::matches::Match;
-use crate::domain::notices::{AskAnswer, Breach, CallId, WithdrawAnswer};
-use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::{EventId, MatchId, SessionId, TicketId, UserId};
-use crate::domain::writes::Write;
+use crate::matches::Match;
+use crate::notices::{AskAnswer, Breach, CallId, WithdrawAnswer};
+use crate::tickets::{Ticket, TicketOutcome};
+use crate::values::{EventId, MatchId, SessionId, TicketId, UserId};
+use crate::writes::Write;
 
 #[cfg(doc)]
 use super::Bucket;

@@ -12,14 +12,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::limits::{CANCEL_WAIT_MS, PARKED_MAX, Timeouts};
-use crate::domain::notices::{AskAnswer, CallId, WithdrawAnswer};
-use crate::domain::pairing::oldest_pair;
-use crate::domain::queue::Queue;
-use crate::domain::retry::Backoff;
-use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::{BucketKey, MatchId, TicketId, Timestamp};
-use crate::domain::writes::{Proposal, Write};
+use crate::limits::{CANCEL_WAIT_MS, PARKED_MAX, Timeouts};
+use crate::notices::{AskAnswer, CallId, WithdrawAnswer};
+use crate::pairing::oldest_pair;
+use crate::queue::Queue;
+use crate::retry::Backoff;
+use crate::tickets::{Ticket, TicketOutcome};
+use crate::values::{BucketKey, MatchId, TicketId, Timestamp};
+use crate::writes::{Proposal, Write};
 
 pub use effects::{BucketEffect, MatchIds};
 pub use standing::{HeldFor, LOOKED_AT_MAX, Listed, Standing};

@@ -1,10 +1,10 @@
 //! What a bucket does when the store has answered.
 
-use crate::domain::matches::Match;
-use crate::domain::notices::{AskAnswer, Breach, CallId, Guarantee, WithdrawAnswer};
-use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::{MatchId, TicketId, Timestamp};
-use crate::domain::writes::{Proposal, Refusal, WriteOutcome};
+use crate::matches::Match;
+use crate::notices::{AskAnswer, Breach, CallId, Guarantee, WithdrawAnswer};
+use crate::tickets::{Ticket, TicketOutcome};
+use crate::values::{MatchId, TicketId, Timestamp};
+use crate::writes::{Proposal, Refusal, WriteOutcome};
 
 use super::{Bucket, BucketEffect, Held, Parked, Why};
 

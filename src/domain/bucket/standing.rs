@@ -1,7 +1,7 @@
 //! How tickets stand in a bucket, for whoever asks why one is where it is. Changes nothing.
 
-use crate::domain::tickets::{Place, Ticket, TicketOutcome};
-use crate::domain::values::{MatchId, TicketId, Timestamp};
+use crate::tickets::{Place, Ticket, TicketOutcome};
+use crate::values::{MatchId, TicketId, Timestamp};
 
 use super::{Bucket, Held, Why};
 
@@ -94,9 +94,9 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::limits::Timeouts;
-    use crate::domain::testing::{at_ms, ticket, user};
-    use crate::domain::{Avoided, CallId};
+    use crate::limits::Timeouts;
+    use crate::testing::{at_ms, ticket, user};
+    use crate::{Avoided, CallId};
 
     fn bucket(tickets: impl IntoIterator<Item = Ticket>) -> Bucket {
         let key = ticket(1).wish.bucket();

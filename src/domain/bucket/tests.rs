@@ -7,12 +7,12 @@ mod time;
 mod withdrawing;
 
 use super::*;
-use crate::domain::UserId;
-use crate::domain::matches::Match;
-use crate::domain::notices::{Breach, Guarantee};
-use crate::domain::testing::{at_ms, match_id, session_id, ticket, user, wish};
-use crate::domain::values::EventId;
-use crate::domain::writes::{Refusal, WriteOutcome};
+use crate::UserId;
+use crate::matches::Match;
+use crate::notices::{Breach, Guarantee};
+use crate::testing::{at_ms, match_id, session_id, ticket, user, wish};
+use crate::values::EventId;
+use crate::writes::{Refusal, WriteOutcome};
 
 use BucketEffect::{
     AnswerAsk, AnswerWithdraw, Breached, Closed, Matched, Opened, Reconsider, Replaced, Store,

@@ -1,10 +1,10 @@
 //! What a match is told to do, and what it wants done.
 
-use crate::domain::notices::{AskAnswer, Breach, CallId, Notice, ProposalAnswer, WithdrawAnswer};
-use crate::domain::sessions::{Session, SessionRecord};
-use crate::domain::tickets::{Ticket, TicketOutcome};
-use crate::domain::values::{TicketId, UserId};
-use crate::domain::writes::Write;
+use crate::notices::{AskAnswer, Breach, CallId, Notice, ProposalAnswer, WithdrawAnswer};
+use crate::sessions::{Session, SessionRecord};
+use crate::tickets::{Ticket, TicketOutcome};
+use crate::values::{TicketId, UserId};
+use crate::writes::Write;
 
 #[cfg(doc)]
 use super::Match;

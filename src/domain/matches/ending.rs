@@ -1,10 +1,10 @@
 //! The ends of a match without a session, and what becomes of its tickets.
 
-use crate::domain::limits::SILENCES_MAX;
-use crate::domain::notices::{ExpiryReason, Notice};
-use crate::domain::tickets::{Avoided, TicketOutcome};
-use crate::domain::values::Timestamp;
-use crate::domain::writes::{Ending, Fate, Side, Write};
+use crate::limits::SILENCES_MAX;
+use crate::notices::{ExpiryReason, Notice};
+use crate::tickets::{Avoided, TicketOutcome};
+use crate::values::Timestamp;
+use crate::writes::{Ending, Fate, Side, Write};
 
 use super::{EndedBy, Match, MatchEffect, Writing};
 

@@ -3,11 +3,11 @@
 //! The confirmation is stored with those rows. Where a question or the shared session is not to be had
 //! at once, it is stored by itself, and the session follows.
 
-use crate::domain::limits::{OPENING_GIVE_UP_MS, PARKED_MAX, TOGETHER_MARGIN_MS};
-use crate::domain::notices::{CallId, ProposalAnswer};
-use crate::domain::sessions::{Question, SessionRecord};
-use crate::domain::values::Timestamp;
-use crate::domain::writes::{Ending, Fate, Side, Write};
+use crate::limits::{OPENING_GIVE_UP_MS, PARKED_MAX, TOGETHER_MARGIN_MS};
+use crate::notices::{CallId, ProposalAnswer};
+use crate::sessions::{Question, SessionRecord};
+use crate::values::Timestamp;
+use crate::writes::{Ending, Fate, Side, Write};
 
 use super::{EndedBy, Match, MatchCommand, MatchEffect, Parked, Phase, Writing};
 

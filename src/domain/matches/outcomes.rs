@@ -1,12 +1,12 @@
 //! What a match does when the store has answered.
 
-use crate::domain::notices::{
+use crate::notices::{
     AskAnswer, Breach, CallId, ExpiryReason, Guarantee, Notice, ProposalAnswer, WithdrawAnswer,
 };
-use crate::domain::sessions::{Session, SessionRecord};
-use crate::domain::tickets::TicketOutcome;
-use crate::domain::values::Timestamp;
-use crate::domain::writes::{Ending, Fate, Refusal, Side, WriteOutcome};
+use crate::sessions::{Session, SessionRecord};
+use crate::tickets::TicketOutcome;
+use crate::values::Timestamp;
+use crate::writes::{Ending, Fate, Refusal, Side, WriteOutcome};
 
 use super::opening::Opening;
 use super::{EndedBy, Match, MatchCommand, MatchEffect, Parked, Phase, Writing};
@@ -386,11 +386,11 @@ impl MatchCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::bucket::MatchIds;
-    use crate::domain::limits::Timeouts;
-    use crate::domain::testing::{at_ms, match_id, session_id, session_record, ticket};
-    use crate::domain::values::EventId;
-    use crate::domain::writes::Refusal;
+    use crate::bucket::MatchIds;
+    use crate::limits::Timeouts;
+    use crate::testing::{at_ms, match_id, session_id, session_record, ticket};
+    use crate::values::EventId;
+    use crate::writes::Refusal;
 
     #[test]
     fn a_refused_session_is_a_breach_of_its_own() {

@@ -11,13 +11,13 @@ mod refused;
 mod together;
 
 use super::*;
-use crate::domain::limits::OPENING_GIVE_UP_MS;
-use crate::domain::notices::{Breach, Guarantee};
-use crate::domain::sessions::{Question, Session};
-use crate::domain::testing::{at_ms, match_id, session_id, ticket, user, wish};
-use crate::domain::values::EventId;
-use crate::domain::writes::{Refusal, WriteOutcome};
-use crate::domain::{Avoided, ExpiryReason, TicketOutcome};
+use crate::limits::OPENING_GIVE_UP_MS;
+use crate::notices::{Breach, Guarantee};
+use crate::sessions::{Question, Session};
+use crate::testing::{at_ms, match_id, session_id, ticket, user, wish};
+use crate::values::EventId;
+use crate::writes::{Refusal, WriteOutcome};
+use crate::{Avoided, ExpiryReason, TicketOutcome};
 
 use MatchEffect::{
     Answer, AnswerAsk, AnswerWithdraw, Breached, Closed, FindQuestion, Opened, Over, PutBack,

@@ -17,8 +17,8 @@ use super::docs::{failures, values};
 use super::error::ApiError;
 use super::state::{Backend, Edge};
 use super::wire::{ActorsState, QueuedTicket, TicketTimeline, rfc3339_ms};
-use crate::actors::messages::{ExplainTicket, ListQueue};
-use crate::domain::{BucketKey, Difficulty, MatchId, Place, TicketId, Timestamp, Topic};
+use actors::messages::{ExplainTicket, ListQueue};
+use domain::{BucketKey, Difficulty, MatchId, Place, TicketId, Timestamp, Topic};
 
 /// Items in one list of an answer: as many as are given, and most that can be asked for.
 const LIMIT: usize = 100;

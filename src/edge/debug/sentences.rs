@@ -1,11 +1,11 @@
 //! What operators are told of a ticket, in words.
 
-use crate::actors::decisions::Decision;
-use crate::actors::messages::Explained;
-use crate::domain::bucket::{HeldFor, LOOKED_AT_MAX, Standing};
-use crate::domain::{TicketOutcome, Timestamp};
-use crate::edge::wire::rfc3339_ms;
-use crate::ports::{PastMatch, StoredPast};
+use crate::wire::rfc3339_ms;
+use actors::decisions::Decision;
+use actors::messages::Explained;
+use domain::bucket::{HeldFor, LOOKED_AT_MAX, Standing};
+use domain::{TicketOutcome, Timestamp};
+use ports::{PastMatch, StoredPast};
 
 /// What is being written about a ticket that is held, as a word.
 pub(super) fn held_word(held: HeldFor) -> &'static str {

@@ -3,17 +3,17 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::{ActorsQuery, Order};
-use crate::actors::ROSTER_MAILBOX;
-use crate::actors::board::{BucketReading, MatchState, MatchView};
-use crate::domain::{BucketKey, MatchId, Timestamp};
-use crate::edge::error::ApiError;
-use crate::edge::state::{Backend, Edge};
-use crate::edge::wire::{
+use crate::error::ApiError;
+use crate::state::{Backend, Edge};
+use crate::wire::{
     ActorsState, BackendStates, BucketState, MatchCounts, MirrorCounts, OutboxState, QueuedTicket,
     RosterState, ServerState, SessionItem, SessionsState, SocketsState, StoreState, TicketCounts,
     rfc3339_ms,
 };
-use crate::observability::Needed;
+use actors::ROSTER_MAILBOX;
+use actors::board::{BucketReading, MatchState, MatchView};
+use domain::{BucketKey, MatchId, Timestamp};
+use observability::Needed;
 
 /// All of it, with the `queue` of the one bucket that is asked for; sessions are listed where none is.
 pub(super) fn read(

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::sentences;
-use crate::actors::decisions::Decided;
-use crate::actors::messages::Explained;
-use crate::domain::bucket::{LOOKED_AT_MAX, Standing};
-use crate::domain::{TicketId, Timestamp};
-use crate::edge::wire::{TIMELINE_SOURCES, TicketTimeline, TimelineEntry, rfc3339_ms};
-use crate::ports::{PastMatch, PastSession, StoredPast};
+use crate::wire::{TIMELINE_SOURCES, TicketTimeline, TimelineEntry, rfc3339_ms};
+use actors::decisions::Decided;
+use actors::messages::Explained;
+use domain::bucket::{LOOKED_AT_MAX, Standing};
+use domain::{TicketId, Timestamp};
+use ports::{PastMatch, PastSession, StoredPast};
 
 /// An entry with its time, to be sorted.
 type Dated = (Timestamp, TimelineEntry);

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::samples;
 use super::values::UserId;
-use crate::edge::wire::{Declined, QuestionBody, SessionReady, WaitingForPartner};
+use crate::wire::{Declined, QuestionBody, SessionReady, WaitingForPartner};
 
 /// Names and schemas that a schema refers to.
 type Schemas = Vec<(String, RefOr<Schema>)>;

@@ -9,13 +9,11 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use super::samples;
-use crate::announcement::{self, CONTENT_TYPE, EXCHANGE, PERSISTENT};
-use crate::domain::limits::{
-    SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND,
-};
-use crate::edge::wire::{MatchExpired, MatchFound, MatchReady, PartnerLeft, RequestTimeout};
-use crate::edge::ws::codes;
-use crate::settings::VARIABLES;
+use crate::wire::{MatchExpired, MatchFound, MatchReady, PartnerLeft, RequestTimeout};
+use crate::ws::codes;
+use domain::limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND};
+use ports::announcement::{self, CONTENT_TYPE, EXCHANGE, PERSISTENT};
+use settings::VARIABLES;
 
 /// The document's JSON text; made once, when it is first asked for.
 pub(super) static TEXT: LazyLock<Bytes> = LazyLock::new(|| {

@@ -16,10 +16,10 @@ use utoipa::openapi::{
 };
 
 use super::{problems, samples};
-use crate::domain::InvalidValue;
-use crate::edge::error::ApiError;
-use crate::edge::wire::{AskBody, ConfirmBody, LeaveBody, TokenBody};
-use crate::observability::Needed;
+use crate::error::ApiError;
+use crate::wire::{AskBody, ConfirmBody, LeaveBody, TokenBody};
+use domain::InvalidValue;
+use observability::Needed;
 
 macro_rules! failures {
     ($($(#[$doc:meta])+ $name:ident => $errors:expr;)+) => {$(

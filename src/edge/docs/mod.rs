@@ -26,7 +26,7 @@ pub use events::asyncapi;
 pub use page::{document, events_document, file, page};
 
 use super::{PREFIX, debug, matches, operations, pages, scrape, sessions, tickets, ws};
-use crate::domain::limits::{
+use domain::limits::{
     BODY_BYTES_MAX, HEADERS_BYTES_MAX, PATH_BYTES_MAX, REQUEST_READ_MS, SOCKET_MESSAGE_BYTES_MAX,
 };
 use failures::Of;

@@ -9,7 +9,7 @@ use actix_web::web::{self, Bytes};
 
 use super::answers::{AsyncApiDocument, OpenApiDocument};
 use super::{TEXT, events, failures, swagger_ui};
-use crate::edge::error::ApiError;
+use crate::error::ApiError;
 
 pub(super) const PAGE: &str = include_str!("../assets/docs.html");
 pub(super) const SCRIPT: &str = include_str!("../assets/docs.js");

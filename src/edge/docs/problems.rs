@@ -10,8 +10,8 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::values::{LiveStatus, NeededServer};
-use crate::edge::error::ApiError;
-use crate::edge::wire;
+use crate::error::ApiError;
+use crate::wire;
 
 macro_rules! problems {
     ($($(#[doc = $doc:literal])+ $name:ident => $object:expr;)+) => {

@@ -3,19 +3,19 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::announcement;
-use crate::domain::limits::Timeouts;
-use crate::domain::{
-    Difficulty, ExpiryReason, MatchId, Notice, Question, SessionId, SessionRecord, Side, Ticket,
-    TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
-};
-use crate::edge::wire::{
+use crate::wire::{
     About, ActiveSession, Declined, Health, Liveness, MatchStatus, Readiness, RequestCreated,
     RequestStatus, SessionLeft, SessionReady, Token, WaitingForPartner, Withdrawn, frame,
     session_text,
 };
-use crate::observability::Needed;
-use crate::ports::StoredStatus;
+use domain::limits::Timeouts;
+use domain::{
+    Difficulty, ExpiryReason, MatchId, Notice, Question, SessionId, SessionRecord, Side, Ticket,
+    TicketId, TicketOutcome, Timestamp, Topic, UserId, Wish,
+};
+use observability::Needed;
+use ports::StoredStatus;
+use ports::announcement;
 
 const APP_NAME: &str = "peerprep-matching-service";
 const NOW: Timestamp = Timestamp::from_ms(1_762_756_823_000);

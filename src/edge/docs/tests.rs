@@ -10,9 +10,9 @@ use actix_web::{App, web};
 use serde_json::Value;
 
 use super::{TEXT, samples};
-use crate::edge::wire::{AskBody, ConfirmBody, LeaveBody, TokenBody};
-use crate::edge::{Edge, PREFIX, routes};
-use crate::settings::{Settings, Sources};
+use crate::wire::{AskBody, ConfirmBody, LeaveBody, TokenBody};
+use crate::{Edge, PREFIX, routes};
+use settings::{Settings, Sources};
 
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
@@ -174,7 +174,7 @@ fn examples_of_bodies_are_accepted() {
 
 /// The routes as [`routes`] spells them.
 fn spelt_routes() -> BTreeSet<(String, String)> {
-    let code: String = include_str!("../mod.rs").split_whitespace().collect();
+    let code: String = include_str!("../lib.rs").split_whitespace().collect();
     let (plain, scoped) = code.split_once("web::scope(PREFIX)").unwrap();
     let in_part = |part: &str, prefix: &str| -> Vec<_> {
         let calls = part.split("(on(").skip(1);

@@ -6,11 +6,11 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::samples;
-use crate::actors::board::MatchState;
-use crate::domain;
-use crate::domain::limits::{TOPIC_CHARS_MAX, USER_ID_BYTES_MAX};
-use crate::edge::wire;
-use crate::observability::{BackendState, Needed};
+use crate::wire;
+use actors::board::MatchState;
+use domain;
+use domain::limits::{TOPIC_CHARS_MAX, USER_ID_BYTES_MAX};
+use observability::{BackendState, Needed};
 
 /// Any character except control characters; [`char::is_control`] as a class.
 const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f]";

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Difficulty, InvalidValue, Topic, Wish};
-use crate::edge::docs::{samples, values};
+use crate::docs::{samples, values};
+use domain::{Difficulty, InvalidValue, Topic, Wish};
 
 /// Body of `POST /request`.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::rfc3339;
-use crate::domain::{ExpiryReason, Notice};
-use crate::edge::docs::values;
+use crate::docs::values;
+use domain::{ExpiryReason, Notice};
 
 /// One event on a socket.
 #[derive(Debug, Serialize)]

@@ -25,9 +25,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::docs::{samples, values};
-use crate::domain::{MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp};
-use crate::observability::Needed;
-use crate::ports::StoredStatus;
+use domain::{MatchId, Question, SessionRecord, Side, Ticket, TicketOutcome, Timestamp};
+use observability::Needed;
+use ports::StoredStatus;
 
 /// The body of every error.
 #[derive(Debug, Serialize)]

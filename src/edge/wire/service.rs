@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::edge::docs::{samples, values};
-use crate::observability::Needed;
+use crate::docs::{samples, values};
+use observability::Needed;
 
 /// A token.
 #[derive(Debug, Serialize, ToSchema)]

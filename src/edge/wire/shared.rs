@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::QuestionBody;
-use crate::domain::{SessionRecord, UserId};
+use domain::{SessionRecord, UserId};
 
 /// The members of a JSON object; each value as it was written, whether or not we could represent it.
 type Members = BTreeMap<String, Box<RawValue>>;
@@ -76,7 +76,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::testing::session_record;
+    use domain::testing::session_record;
 
     const QUESTION: &str = r#"{"difficulty":"easy","id":17,"title":"Two Sum","topics":["Array"]}"#;
 

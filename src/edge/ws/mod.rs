@@ -36,19 +36,17 @@ use super::docs::failures;
 use super::error::ApiError;
 use super::state::{Edge, Stage};
 use super::wire;
-use crate::actors::SOCKET_MAILBOX;
-use crate::actors::messages::{Deliver, SocketClosed, SocketConnected};
-use crate::actors::roster::RosterActor;
-use crate::domain::limits::{
-    SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND,
-};
-use crate::domain::{Breach, Guarantee, UserId};
-use crate::observability::{Limit, breached};
 use crate::panics::Contained;
-use crate::settings::Sockets;
+use actors::SOCKET_MAILBOX;
+use actors::messages::{Deliver, SocketClosed, SocketConnected};
+use actors::roster::RosterActor;
+use domain::limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_MESSAGES_BURST, SOCKET_MESSAGES_PER_SECOND};
+use domain::{Breach, Guarantee, UserId};
+use observability::{Limit, breached};
 use oversize::Oversize;
 use parts::{Fault, Parts};
 use places::SocketPlace;
+use settings::Sockets;
 
 /// Longest time for which a timer is set at once.
 const LONGEST_TIMER: Duration = Duration::from_secs(24 * 3_600);

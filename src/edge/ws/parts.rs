@@ -2,7 +2,7 @@
 
 use actix_http::ws::Item;
 
-use crate::domain::limits::SOCKET_MESSAGE_BYTES_MAX;
+use domain::limits::SOCKET_MESSAGE_BYTES_MAX;
 
 /// The message that is under way. Nothing is done with it, but text has to be text.
 #[derive(Debug, Default)]

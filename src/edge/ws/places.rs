@@ -6,11 +6,11 @@ use std::thread::{self, ThreadId};
 
 use dashmap::DashMap;
 
-use crate::actors::messages::SocketId;
-use crate::domain::UserId;
-use crate::edge::error::ApiError;
-use crate::observability::Limit;
-use crate::settings::Sockets;
+use crate::error::ApiError;
+use actors::messages::SocketId;
+use domain::UserId;
+use observability::Limit;
+use settings::Sockets;
 
 /// Counts open sockets.
 #[derive(Debug)]

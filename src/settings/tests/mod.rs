@@ -147,7 +147,7 @@ fn every_variable_is_listed_once_and_read() {
     let (_folder, sources) = nothing();
     let mut reader = Reader::new(Layers::read(&sources));
 
-    build::read(&mut reader);
+    assemble::read(&mut reader);
 
     let listed: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
     assert_eq!(listed.len(), VARIABLES.len());

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
-use matchmaker::adapters::store::{Runtimes, SqliteOptions, SqliteStore, StoreOpenError};
 use matchmaker::ports::Clock;
+use matchmaker::store::{Runtimes, SqliteOptions, SqliteStore, StoreOpenError};
 
 use super::subject::{StoppedClock, Subject};
 

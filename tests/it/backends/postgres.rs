@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::MigrationHarness;
-use matchmaker::adapters::store::{
+use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
+use matchmaker::ports::{Clock, LiveState, Records};
+use matchmaker::store::{
     POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes,
     StoredHistory, StoredOutbox,
 };
-use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
-use matchmaker::ports::{Clock, LiveState, Records};
 use tokio_postgres::Client;
 
 use super::subject::{

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use matchmaker::adapters::store::PostgresOpenError;
 use matchmaker::ports::Clock;
+use matchmaker::store::PostgresOpenError;
 use tokio_postgres::Client;
 
 use super::postgres::{open_error, texts};

@@ -4,8 +4,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 use diesel_migrations::MigrationHarness;
-use matchmaker::adapters::schema::{matches, outbox, sessions, sql_types::Id, tickets};
-use matchmaker::adapters::store::SQLITE_MIGRATIONS;
+use matchmaker::store::SQLITE_MIGRATIONS;
+use matchmaker::store::schema::{matches, outbox, sessions, sql_types::Id, tickets};
 
 use super::subject::{Subject, up_to_match, up_to_session};
 

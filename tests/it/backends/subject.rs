@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
-use matchmaker::adapters::schema::{Id, outbox, sessions};
-use matchmaker::adapters::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
-    StoredHistory, StoredOutbox, StoredRecords, Writer,
-};
 use matchmaker::domain::limits::Timeouts;
 use matchmaker::domain::{
     Difficulty, EventId, MatchId, Proposal, Question, SessionId, SessionRecord, Side, Ticket,
     TicketId, Timestamp, Topic, UserId, Wish, Write, WriteOutcome,
 };
 use matchmaker::ports::{Away, Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
+use matchmaker::store::schema::{Id, outbox, sessions};
+use matchmaker::store::{
+    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
+    StoredHistory, StoredOutbox, StoredRecords, Writer,
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};

@@ -149,6 +149,31 @@ fn release_builds_check_overflows_and_this_code_is_safe() {
         "a panic in a handler ends one request only"
     );
     assert!(manifest.contains("unsafe_code = \"forbid\""));
+    for (name, manifest) in crates() {
+        assert!(manifest.contains("[lints]\nworkspace = true\n"), "{name}");
+    }
+}
+
+#[test]
+fn the_image_is_built_from_every_crate() {
+    let recipe = file("Dockerfile");
+    for (name, _) in crates() {
+        let line = format!("COPY src/{name}/Cargo.toml src/{name}/\n");
+        assert!(recipe.contains(&line), "{name}");
+    }
+}
+
+/// The name and the manifest of every crate in a folder of `src`.
+fn crates() -> Vec<(String, String)> {
+    let folders = fs::read_dir(root().join("src")).expect("src/ is readable");
+    let found = folders.filter_map(|folder| {
+        let folder = folder.expect("src/ is readable");
+        let manifest = fs::read_to_string(folder.path().join("Cargo.toml")).ok()?;
+        Some((folder.file_name().to_string_lossy().into_owned(), manifest))
+    });
+    let found: Vec<_> = found.collect();
+    assert!(found.len() > 1, "{found:?}");
+    found
 }
 
 /// The items of every list under `key`.

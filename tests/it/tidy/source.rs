@@ -43,10 +43,12 @@ impl Source {
         }
     }
 
-    /// The names of the modules that lead here, `src/edge/ws.rs` being `edge`, `ws`.
-    pub(super) fn module(&self) -> Vec<&str> {
-        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        path.trim_end_matches("/mod").split('/').collect()
+    /// The folder of the modules that this file declares.
+    fn folder(&self) -> &str {
+        let path = self.path.trim_end_matches(".rs");
+        let roots = ["/mod", "/lib", "/main"];
+        let folder = roots.iter().find_map(|root| path.strip_suffix(root));
+        folder.unwrap_or(path)
     }
 
     pub(super) fn fault(&self, at: usize, what: &str) -> String {
@@ -92,10 +94,7 @@ fn collect(folder: &Path, sources: &mut Vec<Source>) {
 
 /// The paths, without `.rs`, of the modules that this file declares for tests only.
 fn test_modules(source: &Source) -> Vec<String> {
-    let folder = match source.module().as_slice() {
-        ["lib" | "main"] => "src".to_owned(),
-        names => format!("src/{}", names.join("/")),
-    };
+    let folder = source.folder();
     let lines: Vec<_> = source.code.lines().collect();
     let declared = lines
         .windows(2)

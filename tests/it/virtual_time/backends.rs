@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use matchmaker::adapters::store::{GroupError, GroupStore, Writer};
 use matchmaker::domain::{Timestamp, Write, WriteOutcome};
 use matchmaker::ports::{Store, StoreDepth, WriteDone};
+use matchmaker::store::{GroupError, GroupStore, Writer};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 

@@ -3,9 +3,9 @@
 
 use matchmaker::actors::CoreSettings;
 use matchmaker::adapters::RelayOptions;
-use matchmaker::adapters::store::WriterOptions;
 use matchmaker::domain::Timestamp;
 use matchmaker::domain::limits::Timeouts;
+use matchmaker::store::WriterOptions;
 
 use super::chance::Chance;
 

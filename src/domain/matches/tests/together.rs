@@ -1,7 +1,7 @@
 //! The second confirmation, stored together with the session or by itself.
 
 use super::*;
-use crate::domain::limits::{TOGETHER_MARGIN_MS, TOGETHER_MS};
+use crate::limits::{TOGETHER_MARGIN_MS, TOGETHER_MS};
 
 #[test]
 fn the_second_confirmation_is_stored_with_the_session_where_all_is_at_hand() {

@@ -1,11 +1,11 @@
 //! Writes about a session.
 
 use diesel::ExpressionMethods;
-use matchmaker::adapters::schema::{Id, sessions};
 use matchmaker::domain::{
     Ending, Fate, Refusal, SessionRecord, Side, TicketOutcome, Write, WriteOutcome,
 };
 use matchmaker::ports::{OpenSession, StoredMatchState, StoredStatus};
+use matchmaker::store::schema::{Id, sessions};
 
 use crate::backends::subject::{
     Subject, at_ms, confirm, connect, event_id, match_id, open_session, session, session_id,
