@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use metrics::counter;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -61,18 +62,20 @@ impl HistoryRetention {
     }
 
     /// Removes, now and then, until it is dropped. A step that is under way then runs to its end.
-    pub async fn run(mut self) {
-        loop {
-            match self.remove_old().await {
-                Ok(()) => self.was_away = false,
-                // The next time is soon enough.
-                Err(away) if !std::mem::replace(&mut self.was_away, true) => {
-                    warn!("what ended long ago is removed later, because {away}");
+    pub fn run(mut self) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            loop {
+                match self.remove_old().await {
+                    Ok(()) => self.was_away = false,
+                    // The next time is soon enough.
+                    Err(away) if !std::mem::replace(&mut self.was_away, true) => {
+                        warn!("what ended long ago is removed later, because {away}");
+                    }
+                    Err(_) => {}
                 }
-                Err(_) => {}
+                sleep(self.every()).await;
             }
-            sleep(self.every()).await;
-        }
+        })
     }
 
     /// Between two looks; what is kept for a moment only goes soon after it.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
@@ -123,23 +124,27 @@ impl RabbitPublisher {
     /// # Errors
     ///
     /// [`Away`] says why that did not work; it answers in a few seconds.
-    pub async fn connect(&self) -> Result<(), Away> {
-        let mut state = self.state.lock().await;
-        self.live(&mut state).await.map(|_| ())
+    pub fn connect(&self) -> BoxFuture<'_, Result<(), Away>> {
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            self.live(&mut state).await.map(|_| ())
+        })
     }
 
     /// Closes the connection. Whatever is published afterwards fails.
-    pub async fn close(&self) {
-        let mut state = self.state.lock().await;
-        match std::mem::replace(&mut state.link, Link::Closed) {
-            Link::Live(live) => live.close().await,
-            Link::Connecting(_, task) => {
-                if let Ok(Ok(Ok(live))) = timeout(CLOSE_MAX, task).await {
-                    live.close().await;
+    pub fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            match std::mem::replace(&mut state.link, Link::Closed) {
+                Link::Live(live) => live.close().await,
+                Link::Connecting(_, task) => {
+                    if let Ok(Ok(Ok(live))) = timeout(CLOSE_MAX, task).await {
+                        live.close().await;
+                    }
                 }
+                Link::Down(..) | Link::Closed => {}
             }
-            Link::Down(..) | Link::Closed => {}
-        }
+        })
     }
 
     async fn live<'a>(&self, state: &'a mut State) -> Result<&'a Live, Away> {

@@ -27,8 +27,8 @@ use ports::{
 };
 use settings::{Database, SecretUrl, Settings};
 use store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
-    StoredRecords, Writer,
+    Opened, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions,
+    SqliteStore, StoredRecords, Writer,
 };
 
 /// First and longest wait between two tries to reach a database that is away at the start.
@@ -76,7 +76,7 @@ async fn open_postgres(
     needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
     on: &Runtimes,
-) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
+) -> Result<Opened, PostgresOpenError> {
     needed.need(Needed::PostgreSql);
     let mut wait = FIRST_WAIT;
     loop {

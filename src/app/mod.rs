@@ -24,9 +24,9 @@ use crate::startup::{FILES_BESIDE_SOCKETS, OpenFileLimitTooLow, raise_open_file_
 use adapters::QuestionsError;
 use adapters::http::{HttpCalls, HttpCollector};
 use edge::panics;
-use observability::{self, Traces};
+use observability::Traces;
 use ports::Away;
-use settings::{self, Settings};
+use settings::Settings;
 use store::{PostgresOpenError, StoreOpenError};
 
 /// The last spans are on their way this long after the server was told to stop, or lost.

@@ -32,3 +32,8 @@ pub use records::StoredRecords;
 pub use runtimes::Runtimes;
 pub use sqlite::{MIGRATIONS as SQLITE_MIGRATIONS, SqliteOptions, SqliteStore, StoreOpenError};
 pub use writer::{GroupError, GroupStore, Writer, WriterOptions};
+
+use std::sync::Arc;
+
+/// A store that was opened: where facts become durable, and what is stored.
+pub type Opened = (Arc<Writer>, Arc<StoredRecords>);

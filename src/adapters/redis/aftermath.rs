@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_redis::redis;
+use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -20,14 +21,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl RedisSessions {
     /// Owes Redis what it may not have heard before the server ended: that both have left a session
     /// whose key is still there, and that a session was given up before it began.
-    pub async fn owe_what_ended(&self, records: &dyn Records) {
-        let mut was_away = false;
-        while let Err(away) = self.try_owe_what_ended(records).await {
-            if !std::mem::replace(&mut was_away, true) {
-                warn!("Redis is told later which sessions ended, because {away}");
+    pub fn owe_what_ended<'a>(&'a self, records: &'a dyn Records) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut was_away = false;
+            while let Err(away) = self.try_owe_what_ended(records).await {
+                if !std::mem::replace(&mut was_away, true) {
+                    warn!("Redis is told later which sessions ended, because {away}");
+                }
+                sleep(AGAIN).await;
             }
-            sleep(AGAIN).await;
-        }
+        })
     }
 
     async fn try_owe_what_ended(&self, records: &dyn Records) -> Result<(), Away> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use futures_util::future::BoxFuture;
 use metrics::counter;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -71,36 +72,38 @@ impl RedisFallback {
 
     /// Looks through Redis, slowly. Begins anew where Redis or the database goes away meanwhile, and a
     /// few times where keys could not be read.
-    pub async fn search(&self, records: &dyn Records) {
-        let mut was_away = false;
-        let mut searches = 0;
-        loop {
-            match self.search_once(records).await {
-                Ok(0) => break,
-                Ok(skipped) => {
-                    searches += 1;
-                    if searches >= SEARCHES_MAX {
-                        warn!(skipped, "the search for sessions gives up {skipped} keys");
-                        break;
+    pub fn search<'a>(&'a self, records: &'a dyn Records) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut was_away = false;
+            let mut searches = 0;
+            loop {
+                match self.search_once(records).await {
+                    Ok(0) => break,
+                    Ok(skipped) => {
+                        searches += 1;
+                        if searches >= SEARCHES_MAX {
+                            warn!(skipped, "the search for sessions gives up {skipped} keys");
+                            break;
+                        }
+                    }
+                    Err(away) => {
+                        if !std::mem::replace(&mut was_away, true) {
+                            warn!(
+                                "the search for sessions that only Redis knows is put off, because {away}"
+                            );
+                        }
                     }
                 }
-                Err(away) => {
-                    if !std::mem::replace(&mut was_away, true) {
-                        warn!(
-                            "the search for sessions that only Redis knows is put off, because {away}"
-                        );
-                    }
-                }
+                sleep(SEARCH_AGAIN).await;
             }
-            sleep(SEARCH_AGAIN).await;
-        }
-        let found = self.found.len();
-        if found > 0 {
-            warn!(
-                found,
-                "{found} sessions are not in the database and were found in Redis: was it restored?"
-            );
-        }
+            let found = self.found.len();
+            if found > 0 {
+                warn!(
+                    found,
+                    "{found} sessions are not in the database and were found in Redis: was it restored?"
+                );
+            }
+        })
     }
 
     /// Answers how many keys could not be read.

@@ -10,6 +10,7 @@ use deadpool_redis::redis::{
     self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult,
     TlsCertificates, Value,
 };
+use futures_util::future::BoxFuture;
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
@@ -133,8 +134,8 @@ impl RedisLink {
     /// # Errors
     ///
     /// [`Away`] says why not.
-    pub async fn ping(self: &Arc<Self>) -> Result<(), Away> {
-        Ok(self.query(redis::cmd("PING")).await?)
+    pub fn ping(self: &Arc<Self>) -> BoxFuture<'_, Result<(), Away>> {
+        Box::pin(async move { Ok(self.query(redis::cmd("PING")).await?) })
     }
 
     /// Sends this on the runtime that holds the connection, whoever waits for it, and to its end.

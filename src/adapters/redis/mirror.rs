@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Pipeline};
+use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
 use metrics::{counter, gauge};
 use rand::Rng;
@@ -77,8 +78,12 @@ impl RedisMirror {
         waiting: impl IntoIterator<Item = Ticket>,
         open: OpenSessions,
     ) -> Self {
+        Self::start_with(sessions, Desired::new(waiting), open)
+    }
+
+    fn start_with(sessions: RedisSessions, desired: Desired, open: OpenSessions) -> Self {
         let shared = Arc::new(Shared {
-            desired: Mutex::new(Desired::new(waiting)),
+            desired: Mutex::new(desired),
             woken: Notify::new(),
             differences: AtomicU64::new(0),
         });
@@ -109,11 +114,14 @@ impl RedisMirror {
     }
 
     /// Writes what is left, for a moment at most, and ends.
-    pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        // A panic in one has been logged where it happened.
-        let _ = join_all(tasks).await;
+    pub fn stop(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.stop.send_replace(true);
+            let tasks =
+                std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+            // A panic in one has been logged where it happened.
+            let _ = join_all(tasks).await;
+        })
     }
 }
 

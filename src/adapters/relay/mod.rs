@@ -8,6 +8,7 @@ pub use retention::LoggedOutbox;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use metrics::{counter, gauge};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -141,44 +142,48 @@ impl OutboxRelay {
     }
 
     /// Runs until `stop` becomes true, and then until what is stored by then is sent, or cannot be.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut next_measure = Instant::now();
-        while !*stop.borrow() {
-            let next = self.round().await;
-            if Instant::now() >= next_measure {
-                next_measure = Instant::now() + MEASURE_EVERY;
-                self.measure().await;
-            }
-            if next == Next::Idle {
-                self.retention.remove_sent_when_due().await;
-            }
-            match next {
-                Next::GoOn => {}
-                Next::Idle => {
-                    let is_woken = tokio::select! {
-                        () = self.woken.notified() => true,
-                        () = sleep(Duration::from_millis(self.options.poll_ms)) => false,
-                        _ = stop.wait_for(|stop| *stop) => false,
-                    };
-                    if is_woken {
-                        tokio::select! {
-                            () = sleep_until(self.next_round) => {}
-                            _ = stop.wait_for(|stop| *stop) => {}
+    pub fn run(mut self, mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let mut next_measure = Instant::now();
+            while !*stop.borrow() {
+                let next = self.round().await;
+                if Instant::now() >= next_measure {
+                    next_measure = Instant::now() + MEASURE_EVERY;
+                    self.measure().await;
+                }
+                if next == Next::Idle {
+                    self.retention.remove_sent_when_due().await;
+                }
+                match next {
+                    Next::GoOn => {}
+                    Next::Idle => {
+                        let is_woken = tokio::select! {
+                            () = self.woken.notified() => true,
+                            () = sleep(Duration::from_millis(self.options.poll_ms)) => false,
+                            _ = stop.wait_for(|stop| *stop) => false,
+                        };
+                        if is_woken {
+                            tokio::select! {
+                                () = sleep_until(self.next_round) => {}
+                                _ = stop.wait_for(|stop| *stop) => {}
+                            }
                         }
                     }
+                    Next::Retry(ms) => tokio::select! {
+                        () = sleep(Duration::from_millis(ms)) => {}
+                        _ = stop.wait_for(|stop| *stop) => {}
+                    },
                 }
-                Next::Retry(ms) => tokio::select! {
-                    () = sleep(Duration::from_millis(ms)) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                },
             }
-        }
-        // The last requests and their sessions were stored while the server stopped.
-        let last = Instant::now() + LAST_ROUNDS_FOR;
-        while self.round().await == Next::GoOn && Instant::now() < last {}
-        if !self.unmarked.is_empty() {
-            debug!("some announcements that were sent could not be marked: they are sent again");
-        }
+            // The last requests and their sessions were stored while the server stopped.
+            let last = Instant::now() + LAST_ROUNDS_FOR;
+            while self.round().await == Next::GoOn && Instant::now() < last {}
+            if !self.unmarked.is_empty() {
+                debug!(
+                    "some announcements that were sent could not be marked: they are sent again"
+                );
+            }
+        })
     }
 
     /// Sends what is due.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -93,16 +94,18 @@ impl LoggedOutbox {
     }
 
     /// Removes, now and then, until `stop` becomes true.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            // Where the store is away, the next time is soon enough.
-            let _ = self.forget_logged().await;
-            self.retention.remove_sent_when_due().await;
-            tokio::select! {
-                () = sleep(self.retention.every()) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+    pub fn run(mut self, mut stop: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            while !*stop.borrow() {
+                // Where the store is away, the next time is soon enough.
+                let _ = self.forget_logged().await;
+                self.retention.remove_sent_when_due().await;
+                tokio::select! {
+                    () = sleep(self.retention.every()) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
             }
-        }
+        })
     }
 
     /// Marks what was logged long ago as if it had been sent then.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::future::BoxFuture;
 use tokio_postgres::error::SqlState;
 
-use super::super::Runtimes;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
+use super::super::{Opened, Runtimes};
 use super::PostgresGroups;
 use super::target::{ConnectError, Target};
 use ports::Clock;
@@ -137,33 +138,35 @@ impl PostgresStore {
     /// # Errors
     ///
     /// [`PostgresOpenError`] says what is wrong; nothing is left running then.
-    pub async fn open(
-        url: &str,
+    pub fn open<'a>(
+        url: &'a str,
         options: PostgresOptions,
-        clock: &Arc<dyn Clock>,
-        on: &Runtimes,
-    ) -> Result<(Arc<Writer>, Arc<StoredRecords>), PostgresOpenError> {
-        let target = Target::parse(url)?.with_settings(SETTINGS);
-        let server = target.server();
-        let prepared = on.io.spawn(prepare(target.for_writes())).await;
-        prepared.map_err(|error| PostgresOpenError::Migration {
-            server: server.clone(),
-            reason: error.to_string(),
-        })??;
-        let away = |reason| PostgresOpenError::Away {
-            server: server.clone(),
-            reason,
-        };
-        let readers = target.with_settings(READER_SETTINGS);
-        let pools = Pools::postgres(readers, options.readers_max).map_err(away)?;
-        let writers = target.with_settings(WRITER_SETTINGS).for_writes();
-        let relay = writers.with_settings(RELAY_SETTINGS);
-        let relay = Pools::postgres(relay, 1).map_err(away)?;
-        let remover = Pools::postgres(writers.clone(), 1).map_err(away)?;
-        let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
-        let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
-        let records = StoredRecords::new(pools, relay, remover, on.io.clone());
-        Ok((Arc::new(writer), Arc::new(records)))
+        clock: &'a Arc<dyn Clock>,
+        on: &'a Runtimes,
+    ) -> BoxFuture<'a, Result<Opened, PostgresOpenError>> {
+        Box::pin(async move {
+            let target = Target::parse(url)?.with_settings(SETTINGS);
+            let server = target.server();
+            let prepared = on.io.spawn(prepare(target.for_writes())).await;
+            prepared.map_err(|error| PostgresOpenError::Migration {
+                server: server.clone(),
+                reason: error.to_string(),
+            })??;
+            let away = |reason| PostgresOpenError::Away {
+                server: server.clone(),
+                reason,
+            };
+            let readers = target.with_settings(READER_SETTINGS);
+            let pools = Pools::postgres(readers, options.readers_max).map_err(away)?;
+            let writers = target.with_settings(WRITER_SETTINGS).for_writes();
+            let relay = writers.with_settings(RELAY_SETTINGS);
+            let relay = Pools::postgres(relay, 1).map_err(away)?;
+            let remover = Pools::postgres(writers.clone(), 1).map_err(away)?;
+            let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
+            let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
+            let records = StoredRecords::new(pools, relay, remover, on.io.clone());
+            Ok((Arc::new(writer), Arc::new(records)))
+        })
     }
 }
 

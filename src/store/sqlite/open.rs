@@ -8,10 +8,10 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::super::Runtimes;
 use super::super::postgres::PostgresOpenError;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
+use super::super::{Opened, Runtimes};
 use super::{SqliteGroups, is_busy};
 use ports::Clock;
 
@@ -146,7 +146,7 @@ impl SqliteStore {
         options: SqliteOptions,
         clock: &Arc<dyn Clock>,
         on: &Runtimes,
-    ) -> Result<(Arc<Writer>, Arc<StoredRecords>), StoreOpenError> {
+    ) -> Result<Opened, StoreOpenError> {
         let not_writable = |reason: String| StoreOpenError::NotWritable {
             path: path.into(),
             reason,
