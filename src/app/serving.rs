@@ -1,16 +1,12 @@
 //! A running server, from the reserved port to the last flushed write.
 
-use std::convert::Infallible;
-use std::future::pending;
-use std::net::{SocketAddr, TcpListener};
-use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
-use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use metrics::gauge;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -29,7 +25,6 @@ use actors::board::Board;
 use actors::messages::{CloseSockets, CountTickets};
 use actors::roster::RosterActor;
 use adapters::{InProcessSessions, SystemClock};
-use domain::limits::{REQUEST_READ_MS, UNSENT_BYTES_MAX};
 use edge::{Backend, Edge};
 use observability::{Needed, NeededBackends, RECOVERY_SECONDS};
 use ports::{Clock, LiveState, Ports, Store};
@@ -43,9 +38,6 @@ const OPEN_WITHIN: Duration = Duration::from_secs(2);
 const ANSWERED_FOR: Duration = Duration::from_millis(250);
 /// Time to answer those whose connection was taken last.
 const LAST_TAKEN_FOR: Duration = Duration::from_millis(100);
-/// Time for clients to take the last of what they were sent, in seconds; nothing is being answered any
-/// more by then, and one that does not read would be waited for in vain.
-const LAST_BYTES_FOR_S: u64 = 2;
 /// The process has ended this long after it was told to stop, whatever does not answer.
 const ENDED_WITHIN: Duration = Duration::from_millis(9_250);
 /// What is under way in the store gets this much more when everything else has had its time.
@@ -86,9 +78,6 @@ struct StartUp {
     opened: watch::Sender<bool>,
 }
 
-/// Says to an application that the port is open.
-struct Opened;
-
 /// What is there once everything that was stored is back.
 struct Recovered {
     backend: Backend,
@@ -120,7 +109,8 @@ pub async fn start(settings: Settings, io: Handle, mark_thread: fn()) -> Result<
     let begin = move || {
         actix_rt::spawn(async move { drop(tell.send(start_up.run().await)) });
     };
-    let http = serve(edge.clone(), listener, open, begin)?;
+    let connections = connections_max(edge.settings.sockets.max);
+    let http = edge::serve(&edge, listener, open, Box::new(begin), connections)?;
     let started = started.await.unwrap_or(Err(AppError::Broken))?;
     tidy(edge.clone());
     Ok(Running {
@@ -248,71 +238,6 @@ async fn stored(
         drop(store);
         sleep(RECOVER_AGAIN).await;
     }
-}
-
-/// Serves HTTP as soon as the port is `open`; `begin` is run at once, on the first thread that serves.
-fn serve(
-    edge: web::Data<Edge>,
-    listener: TcpListener,
-    open: watch::Receiver<bool>,
-    begin: impl FnOnce() + Send + 'static,
-) -> Result<ServerHandle, AppError> {
-    let settings = &edge.settings;
-    let workers = settings
-        .http
-        .workers
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-    let unread = Duration::from_millis(settings.sockets.unread_ms);
-    let connections = connections_max(settings.sockets.max);
-    let begin = Arc::new(Mutex::new(Some(begin)));
-    let app = move || {
-        let begin = begin.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(begin) = begin {
-            begin();
-        }
-        let open = open.clone();
-        // No thread accepts connections before all of them have their application.
-        edge::app(edge.clone()).data_factory(move || {
-            let mut open = open.clone();
-            async move {
-                if open.wait_for(|open| *open).await.is_err() {
-                    // The start has failed, and whoever waits for it says so.
-                    pending::<()>().await;
-                }
-                Ok::<_, Infallible>(Opened)
-            }
-        })
-    };
-    let server = HttpServer::new(app)
-        .on_connect(move |connection, _| {
-            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-                let socket = socket2::SockRef::from(stream);
-                // The actor of a socket whose client does not read is not run any more, so it cannot
-                // see to this itself. The kernel counts a window that stays shut as well.
-                let _ = socket.set_tcp_user_timeout(Some(unread));
-                // What such a client costs: the kernel would keep megabytes for it.
-                let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-                // An event after an answer would wait for the client's delayed acknowledgement.
-                let _ = socket.set_tcp_nodelay(true);
-            }
-        })
-        .client_request_timeout(Duration::from_millis(REQUEST_READ_MS))
-        .client_disconnect_timeout(Duration::from_secs(2))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(LAST_BYTES_FOR_S)
-        .workers(workers)
-        .max_connections(connections.div_ceil(workers))
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    let handle = server.handle();
-    // Its thread waits for the applications without doing anything else.
-    Arbiter::new().spawn(async move {
-        if let Err(error) = server.await {
-            warn!("HTTP is not served any more: {error}");
-        }
-    });
-    Ok(handle)
 }
 
 /// How many connections are taken at a time; others wait until one ends. Whoever holds many open

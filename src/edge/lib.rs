@@ -17,6 +17,7 @@ mod pages;
 pub mod panics;
 mod rate;
 mod scrape;
+mod server;
 mod sessions;
 mod state;
 mod throttle;
@@ -33,6 +34,7 @@ use actix_web::{App, Error, FromRequest, Handler, Resource, Responder};
 
 pub use calls::{ANSWER_WITHIN_MS, CONFIRM_WITHIN_MS};
 pub use docs::{asyncapi, openapi};
+pub use server::serve;
 pub use state::{Backend, Edge, Stage};
 
 use error::ApiError;
@@ -43,7 +45,7 @@ use settings::Origins;
 const PREFIX: &str = "/api/v1/matching";
 
 /// The whole application: every route of the server, in one screen.
-pub fn app(
+fn app(
     edge: web::Data<Edge>,
 ) -> App<
     impl ServiceFactory<
