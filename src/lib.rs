@@ -9,8 +9,8 @@
 //! all of it from the [`settings`], and takes it down in order.
 //!
 //! Each of these but [`app`] is a crate of its own: what it may use, its `Cargo.toml` says. What one
-//! of them awaits of another comes in a box; else its code would be made once more, with all generic
-//! code in it, where it is awaited.
+//! of them awaits of another for longer comes in a box; else its code would be made once more, with
+//! all generic code in it, where it is awaited.
 //!
 //! One order holds everywhere: decided in memory, stored on a condition, and only then told.
 

@@ -1,7 +1,7 @@
 //! One file per backend, each implementing traits from [`ports`].
 
 mod clock;
-pub mod documents;
+mod documents;
 mod history;
 pub mod http;
 mod in_process;

@@ -1,7 +1,7 @@
 //! Notices when a thread panics whose work cannot go on without what it knew.
 //!
 //! Requests and sockets are served on the thread of the actors as well; a panic there costs the one who
-//! asked, and nobody else: see [`Contained`].
+//! asked, and nobody else: see `Contained`.
 
 use std::cell::Cell;
 use std::panic;
@@ -49,7 +49,7 @@ pub fn watch() -> Arc<Notify> {
 
 /// Work, or the body of an answer, of which a panic concerns only who asked for it, on whatever thread
 /// it runs. The panic goes on to whoever polls this.
-pub struct Contained<T>(pub T);
+pub(crate) struct Contained<T>(pub(crate) T);
 
 /// Until it is dropped, a panic on this thread is not to be noticed.
 struct Containment {

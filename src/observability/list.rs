@@ -185,7 +185,7 @@ const HEAD: &str = "\
 # Metrics
 
 What `GET /metrics` shows, in Prometheus' text format. This page is made from the list in
-`src/observability/list.rs`; a test compares the two, and `UPDATE_DOCS=1 cargo test --lib metrics` writes
+`src/observability/list.rs`; a test compares the two, and `UPDATE_DOCS=1 cargo test -p matchmaker-observability` writes
 it anew. Labels have few values that are known beforehand, but for topics, of which the first
 `METRICS_BUCKETS_MAX` that are in use get names and all others together are `other`. A histogram
 of seconds has buckets from 1 ms to 10 min. Alert rules for these are in `config/alerts.yml`.

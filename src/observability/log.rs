@@ -22,6 +22,7 @@ pub fn start_log(log: &Log) {
     let levels = Targets::new()
         .with_default(below)
         .with_target("lapin::returned_messages", LevelFilter::ERROR)
+        // All crates of the server: their names begin with it.
         .with_target("matchmaker", log.level);
     let format = format().with_target(false);
     let log_of_all = tracing_subscriber::registry().with(levels);

@@ -88,7 +88,7 @@ impl Traces {
             .with_sampler(sampler(settings.sampling))
             .with_resource(resource)
             .build();
-        let _ = TRACER.set(provider.tracer(env!("CARGO_PKG_NAME")));
+        let _ = TRACER.set(provider.tracer("matchmaker"));
         Ok(Self(provider))
     }
 

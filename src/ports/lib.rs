@@ -1,4 +1,4 @@
-//! What the actors and the edge need from the outside world, as traits.
+//! What the actors and the edge need from the outside world, as traits; and the [`announcement`].
 //!
 //! Every implementation of a port passes the same tests.
 

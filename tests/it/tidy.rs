@@ -47,6 +47,7 @@ fn the_domain_uses_no_framework() {
     let path = root().join("src/domain/Cargo.toml");
     let manifest = fs::read_to_string(path).expect("the manifest is readable");
     assert_eq!(dependencies(&manifest), DOMAIN_CRATES);
+    assert_eq!(manifest.matches("dependencies").count(), 1);
 }
 
 #[test]

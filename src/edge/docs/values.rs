@@ -8,7 +8,6 @@ use utoipa::{PartialSchema, ToSchema};
 use super::samples;
 use crate::wire;
 use actors::board::MatchState;
-use domain;
 use domain::limits::{TOPIC_CHARS_MAX, USER_ID_BYTES_MAX};
 use observability::{BackendState, Needed};
 

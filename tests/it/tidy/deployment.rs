@@ -148,8 +148,9 @@ fn release_builds_check_overflows_and_this_code_is_safe() {
         !manifest.contains("panic = \"abort\""),
         "a panic in a handler ends one request only"
     );
-    assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for (name, manifest) in crates() {
+    assert!(manifest.contains("[workspace.lints.rust]\nunsafe_code = \"forbid\""));
+    let root = ("the root".to_owned(), manifest);
+    for (name, manifest) in crates().into_iter().chain([root]) {
         assert!(manifest.contains("[lints]\nworkspace = true\n"), "{name}");
     }
 }

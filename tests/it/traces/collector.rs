@@ -122,8 +122,11 @@ async fn take(kept: web::Data<Kept>, body: web::Bytes) -> HttpResponse {
     for of_resource in request.resource_spans {
         let resource = of_resource.resource.expect("spans are of a service");
         let service = texts(&resource.attributes)["service.name"].clone();
-        for span in of_resource.scope_spans.into_iter().flat_map(|it| it.spans) {
-            spans.push(Span::new(&service, span));
+        for of_scope in of_resource.scope_spans {
+            let scope = of_scope.scope.expect("spans have a scope");
+            assert_eq!(scope.name, "matchmaker");
+            let of_scope = of_scope.spans.into_iter();
+            spans.extend(of_scope.map(|span| Span::new(&service, span)));
         }
     }
     HttpResponse::Ok().finish()
