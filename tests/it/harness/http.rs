@@ -201,13 +201,6 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// When to try again, where the server has too much to do.
-    pub fn is_busy_for(&self) -> Option<Duration> {
-        let is_busy = self.json["detail"] == "The server is busy: try again in a moment";
-        let wait = self.header(header::RETRY_AFTER.as_str())?.parse().ok()?;
-        is_busy.then(|| Duration::from_secs(wait))
-    }
-
     /// What its caller sees of it, but for what names it and the time.
     pub fn visible(&self) -> (u16, Vec<(String, String)>, &str) {
         let mut headers: Vec<_> = self

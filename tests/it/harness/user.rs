@@ -2,7 +2,6 @@
 
 use awc::http::Method;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::{Api, PREFIX, Reply, Request, Socket, eventually, text};
 
@@ -92,14 +91,9 @@ impl User {
         self.request(Method::GET, "/sessions/active").send().await
     }
 
-    /// Asks, expects 200, gives the ticket's id. A server on a busy machine that many ask at once may
-    /// say once that it is busy: who waits as told is taken.
+    /// Asks, expects 200, gives the ticket's id.
     pub async fn open_ticket(&self, difficulty: &str, topic: &str) -> String {
-        let mut reply = self.ask(difficulty, topic).await;
-        if let Some(wait) = reply.is_busy_for() {
-            sleep(wait).await;
-            reply = self.ask(difficulty, topic).await;
-        }
+        let reply = self.ask(difficulty, topic).await;
         reply.expect(200);
         text(&reply.json, "id").to_owned()
     }
