@@ -27,8 +27,8 @@ use ports::{
 };
 use settings::{Database, SecretUrl, Settings};
 use store::{
-    Opened, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions,
-    SqliteStore, StoredRecords, Writer,
+    OpenedStore, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions,
+    SqliteStore, Writer,
 };
 
 /// First and longest wait between two tries to reach a database that is away at the start.
@@ -36,14 +36,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Longest time that the relay and the mirror get to finish what is in flight.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
-
-/// The opened store.
-pub struct OpenedStore {
-    /// Where facts become durable.
-    pub writer: Arc<Writer>,
-    /// What is stored.
-    pub records: Arc<StoredRecords>,
-}
 
 /// Opens the configured database. One that is away is waited for.
 ///
@@ -56,19 +48,16 @@ pub async fn open_store(
     clock: &Arc<dyn Clock>,
     on: &Runtimes,
 ) -> Result<OpenedStore, AppError> {
-    let (writer, records) = match database {
+    match database {
         Database::Sqlite(path) => {
             let (path, clock, runtimes) = (path.clone(), Arc::clone(clock), on.clone());
             let open =
                 move || SqliteStore::open(&path, SqliteOptions::default(), &clock, &runtimes);
-            on.io
-                .spawn_blocking(open)
-                .await
-                .map_err(|_| AppError::Broken)??
+            let opened = on.io.spawn_blocking(open).await;
+            Ok(opened.map_err(|_| AppError::Broken)??)
         }
-        Database::Postgres(url) => open_postgres(url, needed, clock, on).await?,
-    };
-    Ok(OpenedStore { writer, records })
+        Database::Postgres(url) => Ok(open_postgres(url, needed, clock, on).await?),
+    }
 }
 
 async fn open_postgres(
@@ -76,7 +65,7 @@ async fn open_postgres(
     needed: &NeededBackends,
     clock: &Arc<dyn Clock>,
     on: &Runtimes,
-) -> Result<Opened, PostgresOpenError> {
+) -> Result<OpenedStore, PostgresOpenError> {
     needed.need(Needed::PostgreSql);
     let mut wait = FIRST_WAIT;
     loop {

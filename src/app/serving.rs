@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::AppError;
-use super::backends::{Neighbours, OpenedStore, open_store};
+use super::backends::{Neighbours, open_store};
 use super::crash_points;
 use super::links::Links;
 use super::listener::{Door, Reserved};
@@ -29,7 +29,7 @@ use edge::{Backend, Edge};
 use observability::{Needed, NeededBackends, RECOVERY_SECONDS};
 use ports::{Clock, LiveState, Ports, Store};
 use settings::{Database, Settings};
-use store::{Runtimes, Writer};
+use store::{OpenedStore, Runtimes, Writer};
 
 /// The port opens when everything is back, and after this time at the latest.
 const OPEN_WITHIN: Duration = Duration::from_secs(2);

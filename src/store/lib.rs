@@ -35,5 +35,10 @@ pub use writer::{GroupError, GroupStore, Writer, WriterOptions};
 
 use std::sync::Arc;
 
-/// A store that was opened: where facts become durable, and what is stored.
-pub type Opened = (Arc<Writer>, Arc<StoredRecords>);
+/// A store that was opened.
+pub struct OpenedStore {
+    /// Where facts become durable.
+    pub writer: Arc<Writer>,
+    /// What is stored.
+    pub records: Arc<StoredRecords>,
+}

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
-use super::super::{Opened, Runtimes};
+use super::super::{OpenedStore, Runtimes};
 use super::PostgresGroups;
 use super::target::{ConnectError, Target};
 use ports::Clock;
@@ -143,7 +143,7 @@ impl PostgresStore {
         options: PostgresOptions,
         clock: &'a Arc<dyn Clock>,
         on: &'a Runtimes,
-    ) -> BoxFuture<'a, Result<Opened, PostgresOpenError>> {
+    ) -> BoxFuture<'a, Result<OpenedStore, PostgresOpenError>> {
         Box::pin(async move {
             let target = Target::parse(url)?.with_settings(SETTINGS);
             let server = target.server();
@@ -163,9 +163,14 @@ impl PostgresStore {
             let relay = Pools::postgres(relay, 1).map_err(away)?;
             let remover = Pools::postgres(writers.clone(), 1).map_err(away)?;
             let groups = (0..options.writers.max(1)).map(|_| PostgresGroups::new(writers.clone()));
-            let writer = Writer::start(groups.collect(), options.writer, clock, &on.writes);
-            let records = StoredRecords::new(pools, relay, remover, on.io.clone());
-            Ok((Arc::new(writer), Arc::new(records)))
+            let writer = Arc::new(Writer::start(
+                groups.collect(),
+                options.writer,
+                clock,
+                &on.writes,
+            ));
+            let records = Arc::new(StoredRecords::new(pools, relay, remover, on.io.clone()));
+            Ok(OpenedStore { writer, records })
         })
     }
 }

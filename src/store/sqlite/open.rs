@@ -11,7 +11,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::super::postgres::PostgresOpenError;
 use super::super::records::{Pools, StoredRecords};
 use super::super::writer::{Writer, WriterOptions};
-use super::super::{Opened, Runtimes};
+use super::super::{OpenedStore, Runtimes};
 use super::{SqliteGroups, is_busy};
 use ports::Clock;
 
@@ -146,7 +146,7 @@ impl SqliteStore {
         options: SqliteOptions,
         clock: &Arc<dyn Clock>,
         on: &Runtimes,
-    ) -> Result<Opened, StoreOpenError> {
+    ) -> Result<OpenedStore, StoreOpenError> {
         let not_writable = |reason: String| StoreOpenError::NotWritable {
             path: path.into(),
             reason,
@@ -163,9 +163,14 @@ impl SqliteStore {
             connection,
             blocking: on.io.clone(),
         };
-        let writer = Writer::start(vec![groups], options.writer, clock, &on.writes);
-        let records = StoredRecords::new(pools, relay, remover, on.io.clone());
-        Ok((Arc::new(writer), Arc::new(records)))
+        let writer = Arc::new(Writer::start(
+            vec![groups],
+            options.writer,
+            clock,
+            &on.writes,
+        ));
+        let records = Arc::new(StoredRecords::new(pools, relay, remover, on.io.clone()));
+        Ok(OpenedStore { writer, records })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::MigrationHarness;
 use matchmaker::domain::{Side, TicketOutcome, Write, WriteOutcome};
-use matchmaker::ports::{Clock, LiveState, Records};
+use matchmaker::ports::{Clock, LiveState, Records, Store};
 use matchmaker::store::{
     POSTGRES_MIGRATIONS, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes,
     StoredHistory, StoredOutbox,
@@ -440,16 +440,16 @@ async fn a_server_that_is_away_is_said_within_a_second() {
     let server = Postgres::own();
     let database = server.database();
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
-    let (writer, records) = open_on_postgres(&database.url(), &clock).await;
-    let records: &dyn matchmaker::ports::Records = &*records;
-    assert_eq!(records.ping().await, Ok(()));
+    let opened = open_on_postgres(&database.url(), &clock).await;
+    assert_eq!(opened.records.ping().await, Ok(()));
 
     server.kill();
     let began = Instant::now();
-    let away = records.ping().await;
+    let away = opened.records.ping().await;
     let (done, outcome) = tokio::sync::oneshot::channel();
     let done = Box::new(move |outcome| drop(done.send(outcome)));
-    matchmaker::ports::Store::submit(&*writer, Write::OpenTicket(ticket(1)), None, done);
+    let write = Write::OpenTicket(ticket(1));
+    opened.writer.submit(write, None, done);
     let outcome = outcome.await;
 
     assert!(away.is_err());
@@ -463,7 +463,7 @@ async fn a_server_on_this_machine_is_reached_over_its_unix_socket() {
     let database = postgres.database();
     let clock: Arc<dyn Clock> = StoppedClock::at(0);
 
-    let (_, records) = open_on_postgres(&postgres.url_by_socket(&database), &clock).await;
+    let opened = open_on_postgres(&postgres.url_by_socket(&database), &clock).await;
 
-    assert_eq!(records.ping().await, Ok(()));
+    assert_eq!(opened.records.ping().await, Ok(()));
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use matchmaker::ports::Clock;
-use matchmaker::store::PostgresOpenError;
+use matchmaker::ports::{Clock, Records};
+use matchmaker::store::{OpenedStore, PostgresOpenError};
 use tokio_postgres::Client;
 
 use super::postgres::{open_error, texts};
@@ -55,8 +55,7 @@ async fn tls_is_spoken_as_the_address_asks() {
             "true",
         ),
     ] {
-        let (writer, records) = open_on_postgres(&url, &clock).await;
-        let records: Arc<dyn matchmaker::ports::Records> = records;
+        let OpenedStore { writer, records } = open_on_postgres(&url, &clock).await;
         let answers = async || records.ping().await.ok();
         eventually(&format!("an answer from {url}"), answers).await;
         assert_eq!(texts(&client, encrypted).await, [is_encrypted], "{url}");

@@ -14,8 +14,8 @@ use matchmaker::domain::{
 use matchmaker::ports::{Away, Clock, LiveState, Records, Store, StoredMatchState, StoredStatus};
 use matchmaker::store::schema::{Id, outbox, sessions};
 use matchmaker::store::{
-    PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions, SqliteStore,
-    StoredHistory, StoredOutbox, StoredRecords, Writer,
+    OpenedStore, PostgresOpenError, PostgresOptions, PostgresStore, Runtimes, SqliteOptions,
+    SqliteStore, StoredHistory, StoredOutbox, StoredRecords, Writer,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -44,10 +44,7 @@ where
 }
 
 /// The store at this URL. A busy machine may take longer to connect than the store waits.
-pub async fn open_on_postgres(
-    url: &str,
-    clock: &Arc<dyn Clock>,
-) -> (Arc<Writer>, Arc<StoredRecords>) {
+pub async fn open_on_postgres(url: &str, clock: &Arc<dyn Clock>) -> OpenedStore {
     eventually("PostgreSQL answers", async || {
         let options = PostgresOptions::default();
         match PostgresStore::open(url, options, clock, &Runtimes::current()).await {
@@ -116,7 +113,7 @@ impl Subject {
 
     async fn at(place: Place, clock: Arc<StoppedClock>) -> Self {
         let as_clock: Arc<dyn Clock> = clock.clone();
-        let (writer, records) = match &place {
+        let OpenedStore { writer, records } = match &place {
             Place::Sqlite(folder) => {
                 let options = SqliteOptions::default();
                 SqliteStore::open(&file_in(folder), options, &as_clock, &Runtimes::current())
