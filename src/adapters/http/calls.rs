@@ -169,13 +169,18 @@ async fn serve(mut calls: mpsc::Receiver<Call>) {
     }
 }
 
-fn new_client() -> Client {
+/// No protocol is offered besides HTTP/1.1, which is what a server speaks that was asked for none: one
+/// call at a time on a connection needs no other.
+fn tls() -> ClientConfig {
     let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let tls = ClientConfig::builder()
+    ClientConfig::builder()
         .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_no_client_auth()
+}
+
+fn new_client() -> Client {
     let connector = Connector::new()
-        .rustls_0_23(Arc::new(tls))
+        .rustls_0_23(Arc::new(tls()))
         .limit(CONNECTIONS_MAX)
         .conn_keep_alive(KEEP_ALIVE);
     Client::builder()
@@ -264,6 +269,11 @@ pub(super) fn join(base: &str, path: &str) -> Result<Url, InvalidUrl> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn http_2_is_offered_to_nobody_who_is_called() {
+        assert!(tls().alpn_protocols.is_empty());
+    }
 
     #[test]
     fn base_and_path_are_joined_with_one_slash() {

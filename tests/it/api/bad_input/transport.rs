@@ -70,6 +70,29 @@ async fn requests_beyond_every_measure_are_refused_or_cut_off() {
 
 /// Slow: shows that the server waits for ten seconds and no longer.
 #[actix_rt::test]
+async fn http_2_is_spoken_neither_at_once_nor_after_an_upgrade() {
+    let server = patient_server().await;
+
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let mut at_once = Raw::connect(server.api()).await;
+    at_once
+        .send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat())
+        .await;
+    let heard = at_once.take(64).await.unwrap_or_default();
+    assert!(heard.is_empty() || heard.starts_with(b"HTTP/1.1 4"));
+
+    let mut upgrading = Raw::connect(server.api()).await;
+    upgrading
+        .send(
+            "GET /health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+             Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+        )
+        .await;
+    let status = upgrading.reply().await.map(|reply| reply.status);
+    assert_eq!(status, Some(200));
+}
+
+#[actix_rt::test]
 async fn a_request_that_does_not_come_to_its_end_is_cut_off_after_ten_seconds() {
     let server = Server::start().await;
     let ada = server.user("ada");
