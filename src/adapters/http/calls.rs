@@ -169,18 +169,14 @@ async fn serve(mut calls: mpsc::Receiver<Call>) {
     }
 }
 
-/// No protocol is offered besides HTTP/1.1, which is what a server speaks that was asked for none: one
-/// call at a time on a connection needs no other.
-fn tls() -> ClientConfig {
-    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 fn new_client() -> Client {
+    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    // It offers no protocol by name, so that HTTP/1.1 is spoken.
+    let tls = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let connector = Connector::new()
-        .rustls_0_23(Arc::new(tls()))
+        .rustls_0_23(Arc::new(tls))
         .limit(CONNECTIONS_MAX)
         .conn_keep_alive(KEEP_ALIVE);
     Client::builder()
@@ -268,11 +264,40 @@ pub(super) fn join(base: &str, path: &str) -> Result<Url, InvalidUrl> {
 
 #[cfg(test)]
 mod tests {
+    use rustls::server::Acceptor;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[test]
-    fn http_2_is_offered_to_nobody_who_is_called() {
-        assert!(tls().alpn_protocols.is_empty());
+    #[tokio::test]
+    async fn http_2_is_offered_to_nobody_who_is_called() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let hello = async {
+            let (mut called, _) = listener.accept().await.expect("a call");
+            let mut acceptor = Acceptor::default();
+            loop {
+                let mut heard = vec![0; 4096];
+                let length = called.read(&mut heard).await.expect("a hello");
+                let taken = acceptor.read_tls(&mut &heard[..length]);
+                assert!(taken.is_ok_and(|taken| taken > 0), "the call ended");
+                if let Some(accepted) = acceptor.accept().ok().flatten() {
+                    return accepted.client_hello().alpn().map(|names| names.count());
+                }
+            }
+        };
+        let offers = async {
+            let calling = new_client()
+                .get(format!("https://localhost:{port}/"))
+                .send();
+            tokio::select! {
+                offered = hello => offered,
+                answer = calling => panic!("nobody answered, but there was {answer:?}"),
+            }
+        };
+
+        assert_eq!(LocalSet::new().run_until(offers).await, None);
     }
 
     #[test]
